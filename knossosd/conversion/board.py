@@ -1,0 +1,96 @@
+"""The board on which the running stages of a conversion are chalked up.
+
+The pipeline's threads write how far their archive is; the observer gets a snapshot of the whole a few times a second,
+however often they write.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from knossosd.conversion.observer import FileProgress, Observer, Snapshot, Stage
+
+INTERVAL = 0.25
+"""Seconds between two snapshots: smooth to the eye, light on the network."""
+
+BEHIND = {
+    Stage.WAITING: 0.0,
+    Stage.DOWNLOADING: 0.0,
+    Stage.INSPECTING: 0.5,
+    Stage.MIRRORING: 0.95,
+    Stage.DONE: 1.0,
+    Stage.FAILED: 1.0,
+}
+"""How much of an archive's whole way lies behind it when a stage begins."""
+
+LENGTH = {Stage.DOWNLOADING: 0.5, Stage.INSPECTING: 0.45}
+"""How much of the whole way a stage with measurable progress makes up."""
+
+RUNNING = {Stage.DOWNLOADING, Stage.INSPECTING, Stage.MIRRORING}
+
+
+class Board:
+    """One board for the archives of a conversion. `clock` gives seconds and never runs backwards."""
+
+    def __init__(self, observer: Observer, clock: Callable[[], float] = time.monotonic) -> None:
+        self._observer = observer
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._tracks: list[Track] = []
+        self._last_shown = clock() - INTERVAL
+
+    def track(self, mod: str, package: str, file: str) -> "Track":
+        """A line on the board for one archive."""
+        track = Track(self, FileProgress(mod, package, file, Stage.WAITING), self._clock())
+        with self._lock:
+            self._tracks.append(track)
+        return track
+
+    def changed(self) -> None:
+        """Show the board when the last time is long enough ago."""
+        with self._lock:
+            now = self._clock()
+            if now - self._last_shown < INTERVAL:
+                return
+            self._last_shown = now
+            snapshot = _snapshot([track.progress for track in self._tracks])
+        self._observer.progress(snapshot)
+
+    def ended(self, progress: FileProgress) -> None:
+        """Tell the observer that an archive has ended, and how."""
+        self._observer.finished(progress)
+        self.changed()
+
+
+@dataclass(slots=True)
+class Track:
+    """How far one archive is. Written by one thread."""
+
+    board: Board
+    progress: FileProgress
+    _since: float
+
+    def begin(self, stage: Stage) -> None:
+        """The archive enters a running stage."""
+        self._since = self.board._clock()
+        self.progress = replace(self.progress, stage=stage, done=0, total=None, rate=0.0)
+        self.board.changed()
+
+    def advance(self, done: int, total: int | None) -> None:
+        """The running stage has come to `done` of `total` bytes."""
+        elapsed = self.board._clock() - self._since
+        rate = done / elapsed if elapsed > 0 else 0.0
+        self.progress = replace(self.progress, done=done, total=total, rate=round(rate))
+        self.board.changed()
+
+    def end(self, stage: Stage) -> None:
+        """The archive is DONE or has FAILED."""
+        self.progress = replace(self.progress, stage=stage, rate=0.0)
+        self.board.ended(self.progress)
+
+
+def _snapshot(files: Sequence[FileProgress]) -> Snapshot:
+    whole = sum(BEHIND[file.stage] + LENGTH.get(file.stage, 0.0) * file.fraction for file in files)
+    running = tuple(file for file in files if file.stage in RUNNING)
+    return Snapshot(round(whole / len(files), 4) if files else 0.0, running)

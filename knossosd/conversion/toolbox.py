@@ -1,0 +1,44 @@
+"""What a conversion works with: made once per process from the settings, shared by its conversions."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from knossosd.conversion.archive import ArchiveLimits
+from knossosd.conversion.download import Downloader
+from knossosd.conversion.links import Shelf
+from knossosd.conversion.mirror import Mirror
+from knossosd.conversion.sevenzip import SevenZip
+from knossosd.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Toolbox:
+    """The tools of a conversion. `shelves` are folders of ours whose links need no request.
+
+    `work_path` is where archives lie meanwhile, on the mirror's file system when there is a mirror.
+    """
+
+    downloader: Downloader
+    sevenzip: SevenZip
+    archive_limits: ArchiveLimits
+    mirror: Mirror | None
+    shelves: tuple[Shelf, ...]
+    work_path: Path
+    files_at_once: int
+
+    @classmethod
+    def from_settings(cls, settings: Settings, *more_shelves: Shelf) -> Self:
+        """The toolbox that the settings describe. Raises `ServerFault` when 7-Zip is missing."""
+        mirror = None
+        if settings.mirror_path and settings.mirror_url:
+            mirror = Mirror(settings.mirror_path, settings.mirror_url)
+        return cls(
+            downloader=Downloader.from_settings(settings),
+            sevenzip=SevenZip(settings.sevenzip),
+            archive_limits=ArchiveLimits(settings.max_unpacked_size, settings.max_members, settings.inspect_timeout),
+            mirror=mirror,
+            shelves=((mirror,) if mirror else ()) + more_shelves,
+            work_path=settings.work_path,
+            files_at_once=settings.files_at_once,
+        )

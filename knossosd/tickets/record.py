@@ -1,0 +1,64 @@
+"""A ticket as everybody reads it."""
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class State(StrEnum):
+    """The states of a ticket, as the wire protocol names them."""
+
+    WAITING = "WAITING"
+    WORKING = "WORKING"
+    DONE = "DONE"
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """The record of one conversion. Times are epoch seconds; `progress` is 0 to 1.
+
+    `success`, `runtime` (seconds), `errors` and `warnings` (findings as JSON objects) belong to a ticket that is DONE.
+    """
+
+    number: int
+    state: State
+    time: float
+    created: float
+    title: str
+    token: str
+    attempt: int = 0
+    progress: float = 0.0
+    text: str = ""
+    webhook: str | None = None
+    question: str | None = None
+    success: bool = False
+    runtime: float = 0.0
+    errors: tuple[dict[str, str], ...] = ()
+    warnings: tuple[dict[str, str], ...] = ()
+
+    @classmethod
+    def from_hash(cls, number: int, fields: dict[str, str]) -> "Ticket":
+        """The ticket that Redis's hash `fields` describes."""
+        return cls(
+            number=number,
+            state=State(fields["state"]),
+            time=float(fields["time"]),
+            created=float(fields["created"]),
+            title=fields["title"],
+            token=fields["token"],
+            attempt=int(fields.get("attempt", 0)),
+            progress=float(fields.get("progress", 0)),
+            text=fields.get("text", ""),
+            webhook=fields.get("webhook") or None,
+            question=fields.get("question") or None,
+            success=fields.get("success") == "1",
+            runtime=float(fields.get("runtime", 0)),
+            errors=_findings(fields.get("errors")),
+            warnings=_findings(fields.get("warnings")),
+        )
+
+
+def _findings(text: str | None) -> tuple[dict[str, str], ...]:
+    findings: list[Any] = json.loads(text) if text else []
+    return tuple(findings)

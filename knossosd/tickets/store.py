@@ -1,0 +1,103 @@
+"""Making, finding and removing tickets: the side of those who submit and ask."""
+
+import secrets
+import string
+import time
+from collections.abc import Callable
+from typing import NamedTuple, cast
+
+import redis
+
+from knossosd.settings import Settings
+from knossosd.tickets import keys
+from knossosd.tickets.record import State, Ticket
+
+TICKET_LIMIT = 2**53
+"""Old clients format ticket numbers with %d and JavaScript holds them in a double."""
+
+TOKEN_LENGTH = 30
+TOKEN_LETTERS = string.ascii_letters + string.digits
+
+
+class Receipt(NamedTuple):
+    """What the submitter gets: the number to watch with, and the token to retrieve the result with."""
+
+    ticket: int
+    token: str
+
+
+class Tickets:
+    """All tickets of one Redis. `now` is the clock, epoch seconds."""
+
+    def __init__(self, client: redis.Redis, settings: Settings, now: Callable[[], float] = time.time) -> None:
+        self.client = client
+        self.settings = settings
+        self.now = now
+
+    def create(self, document: str, *, title: str, webhook: str | None = None) -> Receipt:
+        """Record a new ticket that waits for a worker; the caller then wakes one.
+
+        `document` is the text of a repo document that was found valid.
+        """
+        receipt = Receipt(
+            secrets.randbelow(TICKET_LIMIT), "".join(secrets.choice(TOKEN_LETTERS) for _ in range(TOKEN_LENGTH))
+        )
+        now = self.now()
+        record = {
+            "state": State.WAITING.value,
+            "time": now,
+            "created": now,
+            "title": title,
+            "token": receipt.token,
+            "webhook": webhook or "",
+        }
+        lifetime = self.settings.task_lifetime
+        with self.client.pipeline() as pipe:
+            pipe.hset(keys.record(receipt.ticket), mapping=record)
+            pipe.expire(keys.record(receipt.ticket), lifetime)
+            pipe.set(keys.document(receipt.ticket), document, ex=lifetime)
+            for index in (keys.TICKETS, keys.QUEUE):
+                pipe.zadd(index, {str(receipt.ticket): now})
+                pipe.zremrangebyscore(index, "-inf", now - lifetime - self.settings.result_lifetime)
+                pipe.expire(index, lifetime + self.settings.result_lifetime)
+            pipe.execute()
+        return receipt
+
+    def get(self, ticket: int) -> Ticket | None:
+        """The ticket, or None when there is none (any more)."""
+        fields = cast(dict[str, str], self.client.hgetall(keys.record(ticket)))
+        return Ticket.from_hash(ticket, fields) if fields else None
+
+    def all(self) -> list[Ticket]:
+        """Every ticket, oldest first."""
+        numbers = [int(number) for number in cast(list[str], self.client.zrange(keys.TICKETS, 0, -1))]
+        with self.client.pipeline(transaction=False) as pipe:
+            for number in numbers:
+                pipe.hgetall(keys.record(number))
+            records = pipe.execute()
+        return [Ticket.from_hash(number, fields) for number, fields in zip(numbers, records, strict=True) if fields]
+
+    def position(self, ticket: int) -> int | None:
+        """The ticket's place in the queue, 1 is the next; None when it does not wait."""
+        rank = cast(int | None, self.client.zrank(keys.QUEUE, str(ticket)))
+        return None if rank is None else rank + 1
+
+    def document(self, ticket: int) -> str | None:
+        """The repo document that was submitted; None when the conversion has ended."""
+        return cast(str | None, self.client.get(keys.document(ticket)))
+
+    def result(self, ticket: int) -> str | None:
+        """The generated document as JSON text; None when there is none."""
+        return cast(str | None, self.client.get(keys.result(ticket)))
+
+    def working(self) -> int:
+        """How many tickets a worker holds now."""
+        return cast(int, self.client.zcard(keys.WORKING))
+
+    def remove(self, ticket: int) -> None:
+        """Forget the ticket and everything about it; a worker that holds it stops."""
+        with self.client.pipeline() as pipe:
+            pipe.delete(*keys.all_of(ticket))
+            for index in (keys.TICKETS, keys.QUEUE, keys.WORKING):
+                pipe.zrem(index, str(ticket))
+            pipe.execute()

@@ -1,0 +1,123 @@
+"""The mirror: names keep their content, and a failed conversion leaves no trace."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from knossosd.conversion.digest import digest_file
+from knossosd.conversion.mirror import Mirror, Publication
+from knossosd.faults import Code, ServerFault
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Mirror:
+    return Mirror(tmp_path / "mirror", "https://mirror.example/fs2")
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    path = tmp_path / "archive"
+    path.write_bytes(b"seven zip")
+    return path
+
+
+def publish(publication: Publication, archive: Path, filename: str = "core.7z", version: str = "1.0.0") -> str:
+    return publication.publish(archive, digest_file(archive), mod="my mod", version=version, filename=filename)
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*")) if folder.is_dir() else []
+
+
+def test_an_archive_gets_its_public_name_and_an_escaped_link(mirror: Mirror, archive: Path) -> None:
+    with mirror.publication() as publication:
+        link = publish(publication, archive, "core #1.7z")
+        publication.keep()
+    assert link == "https://mirror.example/fs2/my%20mod/1.0.0/core%20%231.7z"
+    archive.unlink()
+    assert (mirror.path / "my mod/1.0.0/core #1.7z").read_bytes() == b"seven zip"
+    assert mirror.find(link) == mirror.path / "my mod/1.0.0/core #1.7z"
+
+
+def test_what_is_not_kept_is_withdrawn_with_its_folders(mirror: Mirror, archive: Path) -> None:
+    with mirror.publication() as publication:
+        publish(publication, archive)
+        assert files(mirror.path) == ["my mod", "my mod/1.0.0", "my mod/1.0.0/core.7z"]
+    assert files(mirror.path) == []
+
+
+def test_a_withdrawal_leaves_what_an_earlier_run_published(mirror: Mirror, archive: Path, tmp_path: Path) -> None:
+    with mirror.publication() as first:
+        publish(first, archive)
+        first.keep()
+    other = tmp_path / "other"
+    other.write_bytes(b"other")
+    with mirror.publication() as second:
+        publish(second, archive)
+        publish(second, other)
+        publish(second, other, "new.7z")
+    assert files(mirror.path) == ["my mod", "my mod/1.0.0", "my mod/1.0.0/core.7z"]
+
+
+def test_the_same_content_keeps_its_name_and_other_content_gets_another(
+    mirror: Mirror, archive: Path, tmp_path: Path
+) -> None:
+    same, other = tmp_path / "same", tmp_path / "other"
+    same.write_bytes(archive.read_bytes())
+    other.write_bytes(b"SEVEN ZIP")
+    with mirror.publication() as publication:
+        names = [publish(publication, one).rsplit("/", 1)[1] for one in (archive, archive, same, other, other)]
+        publication.keep()
+    assert names == ["core.7z", "core.7z", "core.7z", "1_core.7z", "1_core.7z"]
+    assert (mirror.path / "my mod/1.0.0/core.7z").read_bytes() == b"seven zip"
+
+
+def test_only_the_last_part_of_a_file_name_counts(mirror: Mirror, archive: Path) -> None:
+    with mirror.publication() as publication:
+        assert publish(publication, archive, "sub/core.7z").endswith("/my%20mod/1.0.0/core.7z")
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://elsewhere.example/fs2/a.7z",
+        "https://mirror.example/fs2evil/a.7z",
+        "https://mirror.example/fs2/../secret",
+        "https://mirror.example/fs2/%2e%2e/secret",
+        "https://mirror.example/fs2/link",
+        "https://mirror.example/fs2/",
+        "https://mirror.example/fs2/missing.7z",
+    ],
+)
+def test_links_that_lead_out_of_the_mirror_name_nothing(mirror: Mirror, tmp_path: Path, link: str) -> None:
+    (tmp_path / "secret").write_text("secret")
+    mirror.path.mkdir()
+    (mirror.path / "link").symlink_to(tmp_path / "secret")
+    assert mirror.find(link) is None
+
+
+def test_an_archive_on_another_file_system_is_copied(
+    mirror: Mirror, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_link = os.link
+
+    def link(source: Path, target: Path) -> None:
+        if Path(source) == archive:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        real_link(source, target)
+
+    monkeypatch.setattr(os, "link", link)
+    with mirror.publication() as publication:
+        publish(publication, archive)
+        publication.keep()
+    assert files(mirror.path) == ["my mod", "my mod/1.0.0", "my mod/1.0.0/core.7z"]
+
+
+def test_a_mirror_that_cannot_be_written_is_our_fault(tmp_path: Path, archive: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with Mirror(tmp_path / "file", "https://mirror.example").publication() as publication:
+        with pytest.raises(ServerFault) as caught:
+            publish(publication, archive)
+        assert caught.value.finding.code is Code.MIRROR_FAILED
