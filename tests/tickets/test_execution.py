@@ -1,0 +1,293 @@
+"""A worker's hold on a ticket: claimed once, renewed, fenced, ended."""
+
+import json
+import threading
+
+import pytest
+import redis
+
+from knossosd.conversion.observer import Cancelled, FileProgress, Level, Snapshot, Stage
+from knossosd.faults import Code, Finding
+from knossosd.settings import Settings
+from knossosd.tickets import events, keys, questions
+from knossosd.tickets import execution as execution_module
+from knossosd.tickets.execution import Execution
+from knossosd.tickets.reaper import reap
+from knossosd.tickets.record import State, Ticket
+from knossosd.tickets.store import Receipt, Tickets
+
+
+@pytest.fixture
+def tickets(redis_client: redis.Redis, settings: Settings) -> Tickets:
+    return Tickets(redis_client, settings)
+
+
+@pytest.fixture
+def receipt(tickets: Tickets) -> Receipt:
+    return tickets.create('{"mods": []}', title="My Mod", webhook="https://site.example/hook")
+
+
+def claimed(tickets: Tickets, receipt: Receipt) -> Execution:
+    execution = Execution.claim(tickets, receipt.ticket)
+    assert execution is not None
+    return execution
+
+
+def found(tickets: Tickets, receipt: Receipt) -> Ticket:
+    ticket = tickets.get(receipt.ticket)
+    assert ticket is not None
+    return ticket
+
+
+def log_lines(tickets: Tickets, receipt: Receipt) -> list[str]:
+    return [
+        event.arguments[0] for event in events.history(tickets.client, receipt.ticket) if event.name == "log_message"
+    ]
+
+
+def vanish(tickets: Tickets, receipt: Receipt) -> None:
+    """What time does to the lease of a worker that is gone."""
+    tickets.client.delete(keys.lease(receipt.ticket))
+
+
+def test_a_ticket_is_claimed_by_one_worker_only(tickets: Tickets, receipt: Receipt) -> None:
+    claims = [Execution.claim(tickets, receipt.ticket) for _ in range(3)]
+    assert [claim is not None for claim in claims] == [True, False, False]
+    ticket = found(tickets, receipt)
+    assert (ticket.state, ticket.attempt) == (State.WORKING, 1)
+    assert tickets.position(receipt.ticket) is None
+    assert tickets.working() == 1
+
+
+def test_an_unknown_ticket_cannot_be_claimed(tickets: Tickets) -> None:
+    assert Execution.claim(tickets, 1) is None
+    assert list(tickets.client.scan_iter()) == []
+
+
+def test_the_lease_is_renewed_while_it_is_held(redis_client: redis.Redis, settings: Settings) -> None:
+    tickets = Tickets(redis_client, settings.model_copy(update={"lease_time": 0.3}))
+    receipt = tickets.create("{}", title="")
+    execution = claimed(tickets, receipt)
+    renewed = threading.Event()
+    original = execution._run
+
+    def run(*arguments: object) -> bool:
+        renewed.set()
+        return original(*arguments)  # type: ignore[arg-type]
+
+    execution._run = run  # type: ignore[method-assign]
+    with execution:
+        for _ in range(6):
+            assert renewed.wait(10)
+            renewed.clear()
+            assert tickets.client.exists(keys.lease(receipt.ticket))
+    assert not execution._renewal.is_alive()
+
+
+def test_success_keeps_the_result_and_ends_the_stream(tickets: Tickets, receipt: Receipt) -> None:
+    execution = claimed(tickets, receipt)
+    execution.log(Level.INFO, "one")
+    assert execution.finish(result='{"mods":[]}', warnings=[{"code": "x", "message": "y"}])
+    ticket = found(tickets, receipt)
+    assert (ticket.state, ticket.success, ticket.warnings) == (State.DONE, True, ({"code": "x", "message": "y"},))
+    assert ticket.runtime >= 0
+    assert tickets.result(receipt.ticket) == '{"mods":[]}'
+    history = events.history(tickets.client, receipt.ticket)
+    assert [(event.name, event.arguments) for event in history] == [
+        ("log_message", ("INFO: one",)),
+        ("done", (True,)),
+    ]
+    assert tickets.document(receipt.ticket) is None
+    assert tickets.working() == 0
+
+
+def test_failure_keeps_the_reasons_and_no_result(tickets: Tickets, receipt: Receipt) -> None:
+    execution = claimed(tickets, receipt)
+    execution.finish(result=None, errors=[Finding(Code.ARCHIVE_EMPTY, "Nothing in it.", file="a.7z")])
+    ticket = found(tickets, receipt)
+    assert not ticket.success
+    assert ticket.errors == ({"code": "archive_empty", "message": "Nothing in it.", "file": "a.7z"},)
+    assert tickets.result(receipt.ticket) is None
+    assert events.history(tickets.client, receipt.ticket)[-1].arguments == (False,)
+
+
+def test_every_key_of_a_ticket_has_a_lifetime_at_every_step(tickets: Tickets, receipt: Receipt) -> None:
+    def immortal() -> list[str]:
+        return [key for key in tickets.client.scan_iter() if tickets.client.ttl(key) < 0]
+
+    assert immortal() == []
+    execution = claimed(tickets, receipt)
+    execution.log(Level.INFO, "one")
+    execution.progress(Snapshot(0.5, ()))
+    questions.answer(tickets.client, receipt.ticket, "nobody asked")
+    assert immortal() == []
+    execution.hand_back()
+    assert immortal() == []
+    claimed(tickets, receipt).finish(result="{}")
+    assert immortal() == []
+
+
+def test_a_worker_that_was_replaced_cannot_write_any_more(tickets: Tickets, receipt: Receipt) -> None:
+    old = claimed(tickets, receipt)
+    vanish(tickets, receipt)
+    assert reap(tickets) == ([receipt.ticket], [])
+    new = claimed(tickets, receipt)
+    before = events.history(tickets.client, receipt.ticket)
+    old.log(Level.INFO, "from the grave")
+    old.progress(Snapshot(0.9, ()))
+    assert old.finish(result="old") is False
+    assert old.hand_back() is False
+    with pytest.raises(Cancelled):
+        old.check()
+    assert events.history(tickets.client, receipt.ticket) == before
+    assert events.now(tickets.client, receipt.ticket) is None
+    new.check()
+    assert new.finish(result="new")
+    assert tickets.result(receipt.ticket) == "new"
+
+
+def test_removing_a_ticket_stops_its_worker_and_leaves_nothing(tickets: Tickets, receipt: Receipt) -> None:
+    execution = claimed(tickets, receipt)
+    execution.log(Level.INFO, "one")
+    tickets.remove(receipt.ticket)
+    execution.log(Level.INFO, "two")
+    with pytest.raises(Cancelled):
+        execution.check()
+    assert execution.finish(result="{}") is False
+    assert [key for key in tickets.client.scan_iter() if str(receipt.ticket) in key] == []
+
+
+def test_a_ticket_handed_back_waits_in_its_old_place(tickets: Tickets, receipt: Receipt) -> None:
+    later = tickets.create("{}", title="")
+    execution = claimed(tickets, receipt)
+    assert tickets.position(later.ticket) == 1
+    execution.hand_back()
+    assert found(tickets, receipt).state is State.WAITING
+    assert (tickets.position(receipt.ticket), tickets.position(later.ticket)) == (1, 2)
+    assert claimed(tickets, receipt).ticket.attempt == 2
+
+
+def test_the_reaper_lets_living_workers_alone(tickets: Tickets, receipt: Receipt) -> None:
+    execution = claimed(tickets, receipt)
+    assert reap(tickets) == ([], [])
+    execution.check()
+
+
+def test_a_ticket_fails_with_the_reason_when_too_many_workers_vanished(tickets: Tickets, receipt: Receipt) -> None:
+    for _ in range(tickets.settings.max_attempts - 1):
+        claimed(tickets, receipt)
+        vanish(tickets, receipt)
+        assert reap(tickets) == ([receipt.ticket], [])
+    claimed(tickets, receipt)
+    vanish(tickets, receipt)
+    assert reap(tickets) == ([], [receipt.ticket])
+    ticket = found(tickets, receipt)
+    assert (ticket.state, ticket.success) == (State.DONE, False)
+    assert ticket.errors[0]["code"] == "worker_vanished"
+    assert events.history(tickets.client, receipt.ticket)[-1].name == "done"
+    assert reap(tickets) == ([], [])
+
+
+def test_the_reaper_forgets_tickets_that_expired(tickets: Tickets, receipt: Receipt) -> None:
+    claimed(tickets, receipt)
+    tickets.client.delete(*keys.all_of(receipt.ticket))
+    assert reap(tickets) == ([], [])
+    assert tickets.working() == 0
+
+
+def test_progress_keeps_only_the_newest(tickets: Tickets, receipt: Receipt) -> None:
+    execution = claimed(tickets, receipt)
+    file = FileProgress("mod", "Core", "core.7z", Stage.DOWNLOADING, 42, 100, 7)
+    for fraction in (0.1, 0.2, 0.3):
+        execution.progress(Snapshot(fraction, (file,)))
+    now = events.now(tickets.client, receipt.ticket)
+    assert now is not None
+    assert (now.progress, now.text, now.captcha) == (0.3, " 42% core.7z", None)
+    assert now.files == (
+        {
+            "mod": "mod",
+            "package": "Core",
+            "file": "core.7z",
+            "stage": "downloading",
+            "done": 42,
+            "total": 100,
+            "rate": 7,
+        },
+    )
+    assert tickets.client.xlen(keys.now(receipt.ticket)) == 1
+    ticket = found(tickets, receipt)
+    assert (ticket.progress, ticket.text) == (0.3, " 42% core.7z")
+
+
+def test_a_flood_of_log_lines_is_cut_with_a_mark(
+    tickets: Tickets, receipt: Receipt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution_module, "MAX_LOG_LINES", 10)
+    execution = claimed(tickets, receipt)
+    for number in range(25):
+        execution.log(Level.INFO, str(number))
+    execution.finish(result="{}")
+    assert log_lines(tickets, receipt) == [f"INFO: {number}" for number in range(10)] + ["WARNING: … 15 lines left out"]
+
+
+def test_lines_from_many_threads_are_all_kept(tickets: Tickets, receipt: Receipt) -> None:
+    execution = claimed(tickets, receipt)
+    threads = [
+        threading.Thread(target=lambda name=name: [execution.log(Level.INFO, f"{name} {n}") for n in range(50)])
+        for name in "abcd"
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    lines = log_lines(tickets, receipt)
+    for name in "abcd":
+        assert [line for line in lines if f" {name} " in line] == [f"INFO: {name} {n}" for n in range(50)]
+
+
+def test_a_question_is_shown_answered_and_gone(tickets: Tickets, receipt: Receipt) -> None:
+    execution = claimed(tickets, receipt)
+    answers: list[str | None] = []
+    asking = threading.Thread(target=lambda: answers.append(execution.ask("https://host.example/captcha.png")))
+    asking.start()
+    while not found(tickets, receipt).question:
+        assert asking.is_alive()
+    now = events.now(tickets.client, receipt.ticket)
+    assert now is not None
+    assert now.captcha == "https://host.example/captcha.png"
+    assert questions.answer(tickets.client, receipt.ticket, "xyzzy")
+    asking.join(10)
+    assert answers == ["xyzzy"]
+    now = events.now(tickets.client, receipt.ticket)
+    assert now is not None
+    assert now.captcha is None
+    assert questions.answer(tickets.client, receipt.ticket, "late") is False
+
+
+def test_nobody_answers_in_time(redis_client: redis.Redis, settings: Settings) -> None:
+    tickets = Tickets(redis_client, settings.model_copy(update={"answer_timeout": 0.1}))
+    receipt = tickets.create("{}", title="")
+    assert claimed(tickets, receipt).ask("https://host.example/captcha.png") is None
+
+
+def test_a_conversion_that_asks_can_be_called_off(tickets: Tickets, receipt: Receipt) -> None:
+    execution = claimed(tickets, receipt)
+    tickets.remove(receipt.ticket)
+    with pytest.raises(Cancelled):
+        execution.ask("https://host.example/captcha.png")
+
+
+def test_events_are_read_behind_an_id_and_live(tickets: Tickets, receipt: Receipt) -> None:
+    execution = claimed(tickets, receipt)
+    for number in range(3):
+        execution.log(Level.INFO, str(number))
+    first, *rest = events.history(tickets.client, receipt.ticket)
+    assert events.history(tickets.client, receipt.ticket, first.id) == rest
+    assert first.order < rest[0].order < rest[1].order
+    cursors = {keys.events(receipt.ticket): rest[0].id, keys.now(receipt.ticket): events.BEGINNING}
+    execution.progress(Snapshot(0.5, ()))
+    entries = {stream: entry for stream, _, entry in events.wait(tickets.client, cursors, 0.1)}
+    assert entries[keys.events(receipt.ticket)] == rest[1]
+    assert json.dumps(rest[1].arguments) == '["INFO: 2"]'
+    assert isinstance(entries[keys.now(receipt.ticket)], events.Now)
+    assert list(events.wait(tickets.client, {keys.events(receipt.ticket): rest[1].id}, 0.01)) == []
