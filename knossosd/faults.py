@@ -48,6 +48,7 @@ class Code(StrEnum):
     ARCHIVE_EMPTY = "archive_empty"
     ARCHIVE_TOO_LARGE = "archive_too_large"
     ARCHIVE_TOO_SLOW = "archive_too_slow"
+    ARCHIVE_WARNING = "archive_warning"
     MEMBER_NAME_REFUSED = "member_name_refused"
     MEMBER_LEFT_OUT = "member_left_out"
 
@@ -64,6 +65,9 @@ class Code(StrEnum):
 
     # ours
     MIRROR_FAILED = "mirror_failed"
+    WEBHOOK_FAILED = "webhook_failed"
+    SEVENZIP_FAILED = "sevenzip_failed"
+    DISK_FULL = "disk_full"
     CANCELLED = "cancelled"
     WORKER_VANISHED = "worker_vanished"
     INTERNAL = "internal"

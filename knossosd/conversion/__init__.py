@@ -1,15 +1,15 @@
 """One conversion, start to end; knows no HTTP server, no queue and no Redis.
 
-    pipeline.py   the stages in order: begin here
-    toolbox.py    what a conversion works with
-    observer.py   what it tells and asks;  board.py  how far it is
-    links.py      which links are ours, which are public
+pipeline.py   the stages in order: begin here
+toolbox.py    what a conversion works with
+observer.py   what it tells and asks;  board.py  how far it is
+links.py      which links are ours, which are public
 
-    download.py   an archive from its links to a file;  captcha.py  hosts that ask first
-    http.py       outgoing requests;  guard.py  which addresses they may reach
+download.py   an archive from its links to a file;  captcha.py  hosts that ask first
+http.py       outgoing requests;  guard.py  which addresses they may reach
 
-    archive.py    an archive's files with their checksums
-    sevenzip.py   the 7-Zip program;  listing.py  what it lists;  members.py  what it streams;  tarball.py  tars
+archive.py    an archive's files with their checksums
+sevenzip.py   the 7-Zip program;  listing.py  what it lists;  members.py  what it streams;  tarball.py  tars
 
-    digest.py     checksums;  mirror.py  publishing;  workspace.py  where work in progress lies
+digest.py     checksums;  mirror.py  publishing;  workspace.py  where work in progress lies
 """

@@ -29,9 +29,7 @@ class Answer(Enum):
     CANCELLED = auto()
 
 
-def deliver(
-    client: WebClient, ticket: int, url: str, token: str, now: Callable[[], float] = time.time
-) -> Answer:
+def deliver(client: WebClient, ticket: int, url: str, token: str, now: Callable[[], float] = time.time) -> Answer:
     """Deliver once. Raises `RemoteFault` when the site does not take it, `InputFault` when it may not be asked."""
     body = f"ticket={ticket}".encode()
     timestamp = str(int(now()))

