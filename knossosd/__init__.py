@@ -20,3 +20,5 @@ Ideas that carry it: the ticket record is the truth and the queue only wakes wor
 that late and live watchers read alike; archives are hashed while 7-Zip streams them, not unpacked to disk; what is
 published is linked into place whole; failure is data that says what to do.
 """
+
+__version__ = "0.1.0"

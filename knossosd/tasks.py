@@ -17,6 +17,7 @@ from huey import RedisHuey, crontab
 
 from knossosd import settings as settings_module
 from knossosd.conversion import workspace
+from knossosd.conversion.http import WebClient
 from knossosd.conversion.observer import Cancelled, Level
 from knossosd.conversion.pipeline import Conversion
 from knossosd.conversion.pipeline import convert as run_pipeline
@@ -67,7 +68,7 @@ def convert(number: int) -> None:
 @upkeep.task(name="deliver_webhook", retries=webhooks.RETRIES, retry_delay=webhooks.RETRY_DELAY, retry_backoff=2)
 def deliver_webhook(number: int, url: str, token: str) -> None:
     """Tell the site at `url` that the ticket is done; on failure Huey tries again, later each time."""
-    answer = webhooks.deliver(webhooks.client(settings), number, url, token)
+    answer = webhooks.deliver(WebClient.for_webhooks(settings), number, url, token)
     if answer is webhooks.Answer.CANCELLED:
         tickets().remove(number)
 

@@ -25,6 +25,7 @@ from knossosd.conversion.links import on_shelf, public_links
 from knossosd.conversion.mirror import Publication
 from knossosd.conversion.observer import Cancelled, Level, Observer, Stage
 from knossosd.conversion.toolbox import Toolbox
+from knossosd.conversion.transfer import Wishes
 from knossosd.conversion.workspace import workspace
 from knossosd.faults import Code, Fault, Finding, InputFault, ServerFault
 from knossosd.repo.contents import Contents, Digest, FileKey, Member
@@ -146,15 +147,14 @@ class _Run:
             return own, self._digest(own, entry.track)
         self.observer.log(Level.INFO, f"Downloading {entry.file.filename}")
         path = folder / "archive"
-        download = self.toolbox.downloader.fetch(
-            entry.file.urls,
-            path,
+        wishes = Wishes(
             expect_archive=entry.file.is_archive,
             advance=entry.track.advance,
             check=self._check,
             log=self.observer.log,
             ask=self.observer.ask,
         )
+        download = self.toolbox.downloader.fetch(entry.file.urls, path, wishes)
         return path, download.digest
 
     def _digest(self, path: Path, track: Track) -> Digest:

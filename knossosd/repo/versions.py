@@ -5,10 +5,14 @@ it reads one of `1.2.3`, `>=`, `<=`, `>`, `<` and `~` with a full version; `==`,
 satisfied there. The older Python clients read all that is written here.
 """
 
+import re
 from typing import NamedTuple
 
 from semantic_version import SimpleSpec, Version
 from semantic_version.base import AllOf, Always, Clause, Range
+
+PARTIAL = re.compile(r"(\d+)(?:\.(\d+))?(?:\.(\d+))?([-+].*)?", re.ASCII)
+"""A version of one to three numbers, and what may follow them."""
 
 
 class Spec(NamedTuple):
@@ -20,14 +24,11 @@ class Spec(NamedTuple):
 
 def complete_version(text: str) -> str:
     """`text` as a full version: "1" is "1.0.0". Raises ValueError when it is no version."""
+    match = PARTIAL.fullmatch(text)
     try:
-        partial = Version(text, partial=True)
+        return str(Version(f"{match[1]}.{match[2] or 0}.{match[3] or 0}{match[4] or ''}" if match else ""))
     except ValueError:
         raise ValueError(f'must be a version such as "1.2.3", but is "{text}"') from None
-    numbers = (partial.major, partial.minor or 0, partial.patch or 0)
-    prerelease = "-" + ".".join(partial.prerelease) if partial.prerelease else ""
-    build = "+" + ".".join(partial.build) if partial.build else ""
-    return ".".join(str(number) for number in numbers) + prerelease + build
 
 
 def check_spec(text: str) -> str:

@@ -68,7 +68,8 @@ def wait(client: redis.Redis, cursors: Mapping[str, str], seconds: float) -> Ite
 
     Yields the stream's key, the entry's id and the entry, in order within each stream.
     """
-    replies = cast(Any, client.xread(dict(cursors), block=int(seconds * 1000)))
+    streams: dict[Any, Any] = dict(cursors)
+    replies = cast(Any, client.xread(streams, block=int(seconds * 1000)))
     for stream, entries in replies.items() if isinstance(replies, dict) else replies:
         for entry_id, fields in entries:
             yield stream, entry_id, _event(entry_id, fields) if "event" in fields else _now(fields)

@@ -4,7 +4,7 @@ import secrets
 import string
 import time
 from collections.abc import Callable
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import redis
 
@@ -43,7 +43,7 @@ class Tickets:
             secrets.randbelow(TICKET_LIMIT), "".join(secrets.choice(TOKEN_LETTERS) for _ in range(TOKEN_LENGTH))
         )
         now = self.now()
-        record = {
+        record: dict[Any, Any] = {
             "state": State.WAITING.value,
             "time": now,
             "created": now,
@@ -92,7 +92,7 @@ class Tickets:
 
     def working(self) -> int:
         """How many tickets a worker holds now."""
-        return cast(int, self.client.zcard(keys.WORKING))
+        return self.client.zcard(keys.WORKING)
 
     def remove(self, ticket: int) -> None:
         """Forget the ticket and everything about it; a worker that holds it stops."""

@@ -1,0 +1,129 @@
+"""One file from its links to the disk.
+
+When a link fails the next one is tried, and when all have failed they are tried again after a pause, unless trying
+cannot help. How one link is tried stands in `transfer.py`.
+"""
+
+import errno
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Self
+
+from knossosd.conversion.http import WebClient
+from knossosd.conversion.observer import Level
+from knossosd.conversion.transfer import Busy, Transfer, TransferLimits, Wishes
+from knossosd.faults import Code, Fault, InputFault, RemoteFault, ServerFault
+from knossosd.repo.contents import Digest
+from knossosd.settings import Settings
+
+PAUSE = 2.0
+"""Seconds before the second round over the links; each later pause is twice as long, give or take a half."""
+
+TICK = 1.0
+"""Seconds between two looks whether the download was called off, in a pause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A finished download: the digest of the content, and the link that served it."""
+
+    digest: Digest
+    url: str
+
+
+class Downloader:
+    """Downloads through `client`, in at most `attempts` rounds over the links and `timeout` seconds.
+
+    `sleep` and `jitter` (a number from 0 to 1) are passed in, so that nobody has to wait for a test.
+    """
+
+    def __init__(
+        self,
+        client: WebClient,
+        limits: TransferLimits,
+        attempts: int,
+        timeout: float,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._client = client
+        self._limits = limits
+        self._attempts = attempts
+        self._timeout = timeout
+        self._sleep = sleep
+        self._jitter = jitter
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        limits = TransferLimits(
+            max_size=settings.max_archive_size, min_speed=settings.min_speed, window=settings.idle_timeout
+        )
+        return cls(WebClient.for_downloads(settings), limits, settings.download_attempts, settings.download_timeout)
+
+    def fetch(self, urls: Sequence[str], into: Path, wishes: Wishes) -> Download:
+        """Download what one of the `urls` leads to, into the new file `into`.
+
+        Raises `InputFault` or `RemoteFault` with every link's reason when all failed, and `ServerFault` when the disk
+        is full. Whatever is raised, the file is gone.
+        """
+        try:
+            with into.open("xb") as file:
+                return self._fetch(list(urls), file, wishes)
+        except OSError as error:
+            into.unlink(missing_ok=True)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise ServerFault(
+                    Code.DISK_FULL, "The server's disk is full.", "This is not your mod's fault. Try again later."
+                ) from error
+            raise
+        except BaseException:
+            into.unlink(missing_ok=True)
+            raise
+
+    def _fetch(self, urls: list[str], file: IO[bytes], wishes: Wishes) -> Download:
+        deadline = time.monotonic() + self._timeout
+        reasons: dict[str, Fault] = {}
+        for attempt in range(self._attempts):
+            if attempt:
+                self._pause(attempt, list(reasons.values()), wishes)
+            for url in urls:
+                if isinstance(reasons.get(url), InputFault):
+                    continue
+                try:
+                    digest = Transfer(self._client, self._limits, url, file, wishes, deadline).run()
+                except (InputFault, RemoteFault) as fault:
+                    reasons[url] = fault
+                    wishes.log(Level.WARNING, f"{url} failed: {fault}")
+                    continue
+                if url != urls[0]:
+                    wishes.log(Level.INFO, f"{url} worked")
+                return Download(digest, url)
+            if all(isinstance(reason, InputFault) for reason in reasons.values()):
+                break
+        raise _all_failed(reasons)
+
+    def _pause(self, attempt: int, reasons: list[Fault], wishes: Wishes) -> None:
+        asked = max((reason.after for reason in reasons if isinstance(reason, Busy)), default=0.0)
+        pause = max(PAUSE * 2 ** (attempt - 1) * (0.5 + self._jitter()), asked)
+        wishes.log(Level.INFO, f"Trying again in {pause:.0f} s")
+        end = time.monotonic() + pause
+        while (left := end - time.monotonic()) > 0:
+            wishes.check()
+            self._sleep(min(left, TICK))
+
+
+def _all_failed(reasons: dict[str, Fault]) -> Fault:
+    """One fault for a file none of whose links worked, with the reason of each."""
+    findings = [reason.finding for reason in reasons.values()]
+    codes = {finding.code for finding in findings}
+    kind = InputFault if all(isinstance(reason, InputFault) for reason in reasons.values()) else RemoteFault
+    hints = " ".join(dict.fromkeys(finding.hint for finding in findings if finding.hint))
+    if len(reasons) == 1:
+        message = f"{next(iter(reasons))}: {findings[0].message}"
+    else:
+        told = "; ".join(f"{url}: {finding.message}" for url, finding in zip(reasons, findings, strict=True))
+        message = f"None of the links worked. {told}"
+    return kind(codes.pop() if len(codes) == 1 else Code.DOWNLOAD_FAILED, message, hints)

@@ -1,0 +1,269 @@
+"""One try of one link: a file that is hashed while it is written.
+
+A transfer that breaks off is resumed where the host names a validator that says the content is still the same;
+everything else starts over, with an empty file and a fresh digest.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import IO
+from urllib.parse import urljoin
+
+from urllib3.exceptions import HTTPError
+
+from knossosd.conversion import captcha
+from knossosd.conversion.digest import CHUNK, Digester
+from knossosd.conversion.http import REDIRECTS, Response, WebClient, broken
+from knossosd.conversion.observer import Level
+from knossosd.faults import Code, InputFault, RemoteFault
+from knossosd.repo.contents import Digest
+
+MAX_RESUMES = 50
+"""Times that one try is resumed, as long as each brings something."""
+
+MAX_PAUSE = 60.0
+"""Seconds that a host may ask us to wait."""
+
+CAPTCHA_TRIES = 3
+SNIFFED = 512
+"""Bytes at the beginning of a file that tell a web page from an archive."""
+
+HTML = re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body|script)\b", re.I | re.S)
+GONE = {401, 403, 404, 405, 410, 451}
+"""Statuses that another try does not change."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferLimits:
+    """What a transfer may cost: bytes, and how slow it may be: bytes per second over `window` seconds."""
+
+    max_size: int
+    min_speed: int
+    window: float
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a download needs to know of whom it is for.
+
+    `expect_archive` makes a web page a fault. `advance` is told bytes so far and in total (None when unknown), `check`
+    raises when the download was called off, `log` and `ask` reach those who watch.
+    """
+
+    expect_archive: bool
+    advance: Callable[[int, int | None], None]
+    check: Callable[[], None]
+    log: Callable[[Level, str], None]
+    ask: Callable[[str], str | None]
+
+
+class Busy(RemoteFault):
+    """The host asks to come back after so many seconds."""
+
+    after = 0.0
+
+
+class Transfer:
+    """One try of one link, resumed as often as that helps. `deadline` is a time of the monotonic clock."""
+
+    def __init__(
+        self, client: WebClient, limits: TransferLimits, url: str, file: IO[bytes], wishes: Wishes, deadline: float
+    ) -> None:
+        self._client = client
+        self._limits = limits
+        self._url = url
+        self._file = file
+        self._wishes = wishes
+        self._deadline = deadline
+        self._digester = Digester()
+        self._validator: str | None = None
+        self._total: int | None = None
+
+    def run(self) -> Digest:
+        """Transfer the file. Raises `InputFault` when another try cannot help, and `RemoteFault` when it may."""
+        self._start_over()
+        for _ in range(MAX_RESUMES):
+            before = self._digester.size
+            try:
+                self._request()
+                return self._digester.digest()
+            except RemoteFault:
+                if self._validator is None or self._digester.size <= before:
+                    raise
+                self._wishes.log(Level.INFO, f"Resuming {self._url} at {self._digester.size} bytes")
+        raise RemoteFault(Code.DOWNLOAD_FAILED, "The connection breaks off again and again.", "Try another host.")
+
+    def _start_over(self) -> None:
+        self._file.seek(0)
+        self._file.truncate()
+        self._digester = Digester()
+        self._validator = self._total = None
+
+    def _request(self) -> None:
+        headers = {}
+        if self._validator is not None:
+            headers = {"Range": f"bytes={self._digester.size}-", "If-Range": self._validator}
+        response, url = self._client.get(self._url, headers=headers)
+        with response:
+            if response.status == 206 and self._continues(response):
+                self._read(response)
+                return
+            if response.status in (206, 416):  # not the range that was asked for: ask for the whole
+                self._start_over()
+                raise RemoteFault(Code.DOWNLOAD_FAILED, "The host sent another part than was asked for.", "")
+            self._expect_success(response)
+            self._start_over()
+            beginning = self._begin(response)
+            if self._is_unwanted_page(beginning):
+                self._pass_captcha(self._read_page(response, beginning), url, response)
+                return
+            self._write(beginning)
+            self._read(response)
+
+    def _continues(self, response: Response) -> bool:
+        """Whether a partial answer begins where our file ends, and is of the same whole."""
+        match = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
+        return (
+            match is not None
+            and int(match[1]) == self._digester.size
+            and int(match[2]) == self._total
+            and _validator_of(response) in (None, self._validator)
+        )
+
+    def _expect_success(self, response: Response) -> None:
+        status = response.status
+        if status == 200:
+            return
+        message = f"The host answered with status {status} ({response.reason or 'no reason given'})."
+        if status in GONE:
+            raise InputFault(Code.DOWNLOAD_FAILED, message, "Open the link in a private browser window to check it.")
+        if status in (429, 503):
+            busy = Busy(Code.DOWNLOAD_FAILED, message, "Try again later, or another host.")
+            after = response.headers.get("Retry-After", "")
+            busy.after = min(float(after), MAX_PAUSE) if after.isdecimal() else 0.0
+            raise busy
+        raise RemoteFault(Code.DOWNLOAD_FAILED, message, "Try again later, or another host.")
+
+    def _begin(self, response: Response) -> bytes:
+        """Take note of what is promised, and read the beginning of the body."""
+        length = response.headers.get("Content-Length", "")
+        encoded = response.headers.get("Content-Encoding", "identity") != "identity"
+        if length.isdecimal() and not encoded:
+            self._total = int(length)
+            self._hold_to_size(self._total)
+            self._validator = _validator_of(response) if response.headers.get("Accept-Ranges") != "none" else None
+        beginning = b""
+        while len(beginning) < SNIFFED and (chunk := self._next(response)):
+            beginning += chunk
+        return beginning
+
+    def _read(self, response: Response) -> None:
+        window_began, window_size = time.monotonic(), self._digester.size
+        while chunk := self._next(response):
+            self._write(chunk)
+            now = time.monotonic()
+            if now > self._deadline:
+                raise InputFault(Code.DOWNLOAD_TOO_SLOW, "The download took too long.", "Use a faster host.")
+            if now - window_began >= self._limits.window:
+                if self._digester.size - window_size < self._limits.min_speed * (now - window_began):
+                    raise RemoteFault(Code.DOWNLOAD_TOO_SLOW, "The host is too slow.", "Use a faster host.")
+                window_began, window_size = now, self._digester.size
+        if self._total is not None and self._digester.size != self._total:
+            raise RemoteFault(
+                Code.DOWNLOAD_FAILED,
+                f"The host promised {self._total} bytes and sent {self._digester.size}.",
+                "Try again later, or another host.",
+            )
+
+    def _is_unwanted_page(self, beginning: bytes) -> bool:
+        return self._wishes.expect_archive and HTML.match(beginning) is not None
+
+    def _read_page(self, response: Response, beginning: bytes) -> bytes:
+        page = beginning
+        while len(page) < captcha.MAX_PAGE and (chunk := self._next(response)):
+            page += chunk
+        return page
+
+    def _pass_captcha(self, page: bytes, url: str, response: Response) -> None:
+        """Have somebody who watches answer the captcha on the page, and take what the host gives for it."""
+        for _ in range(CAPTCHA_TRIES):
+            form = captcha.find_captcha(page, url)
+            if form is None:
+                raise InputFault(
+                    Code.HTML_INSTEAD_OF_ARCHIVE,
+                    "The link leads to a web page, not to an archive.",
+                    "Give the link behind the page's download button.",
+                )
+            answer = self._wishes.ask(form.image)
+            if answer is None:
+                break
+            cookies = _cookies_of(response)
+            response, url = self._send(form, answer, cookies)
+            with response:
+                self._expect_success(response)
+                self._start_over()
+                beginning = self._begin(response)
+                self._validator = None  # what a captcha gave is not given again
+                if not self._is_unwanted_page(beginning):
+                    self._write(beginning)
+                    self._read(response)
+                    return
+                page = self._read_page(response, beginning)
+        raise InputFault(
+            Code.CAPTCHA_UNANSWERED,
+            "The host asks for a captcha, and nobody who watches gave the right answer.",
+            "Watch the conversion and type what the picture shows, or use a host without captchas.",
+        )
+
+    def _send(self, form: captcha.CaptchaForm, answer: str, cookies: str) -> tuple[Response, str]:
+        method, url, body = form.filled_in(answer)
+        headers = {"Cookie": cookies} if cookies else {}
+        if method == "GET":
+            return self._client.get(url, headers=headers)
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+        response = self._client.request(method, url, headers=headers, body=body)
+        location = response.headers.get("Location")
+        if response.status not in REDIRECTS or not location:
+            return response, url
+        response.close()
+        return self._client.get(urljoin(url, location), headers={"Cookie": cookies} if cookies else {})
+
+    def _next(self, response: Response) -> bytes:
+        """The next piece of the body as it comes, b"" at its end.
+
+        A body that was encoded for the way is decoded, unless it is a .gz that the host wrongly calls encoded.
+        """
+        self._wishes.check()
+        decode = not self._url.lower().endswith((".gz", ".tgz"))
+        try:
+            return response.read1(CHUNK, decode_content=decode)
+        except (HTTPError, OSError) as error:
+            raise broken(error) from error
+
+    def _write(self, chunk: bytes) -> None:
+        self._hold_to_size(self._digester.size + len(chunk))
+        self._file.write(chunk)
+        self._digester.update(chunk)
+        self._wishes.advance(self._digester.size, self._total)
+
+    def _hold_to_size(self, size: int) -> None:
+        if size > self._limits.max_size:
+            raise InputFault(
+                Code.DOWNLOAD_TOO_LARGE,
+                f"The file is larger than {self._limits.max_size} bytes.",
+                "Split the package into several archives.",
+            )
+
+
+def _validator_of(response: Response) -> str | None:
+    """What says that a host's content is still the same: a strong ETag, or else the time of its last change."""
+    etag = response.headers.get("ETag", "")
+    if etag and not etag.startswith("W/"):
+        return etag
+    return response.headers.get("Last-Modified")
+
+
+def _cookies_of(response: Response) -> str:
+    return "; ".join(one.partition(";")[0] for one in response.headers.getlist("Set-Cookie"))
