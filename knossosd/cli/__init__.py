@@ -1,0 +1,13 @@
+"""The command line: one verb per thing that people do. Every verb is thin and calls the rooms.
+
+app.py       all verbs, their help and their exit codes: begin here
+convert.py   converting in the foreground;  check.py  only validating;  schema in app.py
+submit.py    sending a document to a server, watching and retrieving;  client.py  the server's HTTP API
+display.py   progress on the terminal;  documents.py  reading and writing documents
+doctor.py    whether this installation is in order
+setup.py     making an installation ready;  serving in app.py
+"""
+
+from knossosd.cli.app import main
+
+__all__ = ["main"]

@@ -143,7 +143,7 @@ class _Run:
         entry.track.begin(Stage.DOWNLOADING)
         own = on_shelf(entry.file.urls, self.toolbox.shelves)
         if own:
-            self.observer.log(Level.INFO, f"Reading {entry.file.filename} from the mirror's own folder")
+            self.observer.log(Level.INFO, f"Reading {entry.file.filename} from the server's own disk")
             return own, self._digest(own, entry.track)
         self.observer.log(Level.INFO, f"Downloading {entry.file.filename}")
         path = folder / "archive"

@@ -20,11 +20,17 @@ BEGINNING = "0-0"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One kept event: its id in the stream, its name and its arguments as the wire protocol has them."""
+    """One kept event: its id in the stream, its name and its arguments as the wire protocol has them, a JSON list."""
 
     id: str
     name: str
-    arguments: tuple[Any, ...]
+    json: str
+
+    @property
+    def arguments(self) -> list[Any]:
+        """The arguments, as values."""
+        arguments: list[Any] = json.loads(self.json)
+        return arguments
 
     @property
     def order(self) -> tuple[int, int]:
@@ -32,7 +38,7 @@ class Event:
         return order_of(self.id)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Now:
     """How far a conversion is: `files` are the archives being worked on, as the `file` event has them.
 
@@ -91,7 +97,7 @@ def encode_now(current: Now) -> dict[str, str]:
 
 
 def _event(event_id: str, fields: dict[str, str]) -> Event:
-    return Event(event_id, fields["event"], tuple(json.loads(fields["arguments"])))
+    return Event(event_id, fields["event"], fields["arguments"])
 
 
 def _now(fields: dict[str, str]) -> Now:

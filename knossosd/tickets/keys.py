@@ -51,3 +51,8 @@ def answers(ticket: int) -> str:
 def all_of(ticket: int) -> list[str]:
     """Every key of one ticket, its record first."""
     return [name(ticket) for name in (record, document, result, events, now, lease, answers)]
+
+
+def ticket_of(key: str) -> int:
+    """The ticket that a key belongs to."""
+    return int(key.split(":")[2])

@@ -1,0 +1,9 @@
+"""HTTP and WebSocket on one gevent server, which shares nothing with other web processes but Redis and the mirror.
+
+server.py   the process: begin here
+app.py      all routes on one Bottle app, and what happens when one fails
+api.py      submitting, asking and retrieving;  forms.py  reading what is submitted;  access.py  who may
+drop.py     uploads;  mirror.py  serving the mirror
+live.py     watching a ticket;  feed.py  one reader of events for all watchers;  socket.py  WebSockets
+pages.py    the pages, with templates/ and static/
+"""

@@ -1,0 +1,114 @@
+"""Progress on the terminal: a bar for the whole and one for each running archive, with the log above.
+
+When standard error is no terminal, only the log is written, a plain line each.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
+from rich.text import Text
+
+from knossosd.conversion.observer import FileProgress, Level, Snapshot, Stage
+
+STYLES = {"WARNING": "yellow", "ERROR": "red"}
+
+
+class Display:
+    """A context manager. `quiet` shows nothing but what `say` says."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.console = Console(stderr=True, highlight=False)
+        self._quiet = quiet
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            console=self.console,
+            transient=True,
+            disable=quiet or not self.console.is_terminal,
+        )
+        self._whole = self._bars.add_task("everything", total=None)
+        self._files: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def log_line(self, line: str) -> None:
+        """Show a line `<LEVEL>: <message>`."""
+        if not self._quiet:
+            level = line.partition(":")[0]
+            self.say(Text(line, STYLES.get(level, "")))
+
+    def say(self, text: Any) -> None:
+        """Show something for people, whatever the verbosity."""
+        self.console.print(text, soft_wrap=True)
+
+    def progress(self, fraction: float) -> None:
+        """Show how far the whole is, 0 to 1."""
+        self._bars.update(self._whole, total=100, completed=fraction * 100)
+
+    def files(self, running: Iterable[dict[str, Any]]) -> None:
+        """Show the running archives, as the `file` event has them, and no others."""
+        shown = {f"{file['stage']} {file['file']}": file for file in running}
+        for name in self._files.keys() - shown.keys():
+            self._bars.remove_task(self._files.pop(name))
+        for name, file in shown.items():
+            task = self._files.setdefault(name, TaskID(-1))
+            if task == -1:
+                task = self._files[name] = self._bars.add_task(name, total=file["total"])
+            self._bars.update(task, total=file["total"], completed=file["done"])
+
+    def findings(self, title: str, findings: Iterable[Any], style: str) -> None:
+        """Show errors or warnings as a list."""
+        lines = [str(finding) for finding in findings]
+        if lines:
+            self.say(Text(f"{title}:", f"bold {style}"))
+            for line in lines:
+                self.say(Text(f"  • {line}"))
+
+    def question(self, image_url: str) -> str | None:
+        """Ask for what a captcha shows. None when nobody is there to answer."""
+        if not self.console.is_interactive or not self.console.is_terminal:
+            return None
+        self._bars.stop()
+        try:
+            return self.console.input(f"The host asks what this picture shows: {image_url}\n> ") or None
+        except EOFError:
+            return None
+        finally:
+            self._bars.start()
+
+
+class ForegroundObserver:
+    """The observer of a conversion that runs in this process."""
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+
+    def log(self, level: Level, message: str) -> None:
+        self._display.log_line(f"{level.value}: {message}")
+
+    def progress(self, snapshot: Snapshot) -> None:
+        self._display.progress(snapshot.fraction)
+        self._display.files(
+            {"stage": file.stage.value, "file": file.file, "done": file.done, "total": file.total}
+            for file in snapshot.running
+        )
+
+    def finished(self, file: FileProgress) -> None:
+        if file.stage is Stage.DONE:
+            self._display.log_line(f"INFO: {file.file} is done")
+
+    def ask(self, image_url: str) -> str | None:
+        return self._display.question(image_url)
+
+    def check(self) -> None:
+        """Nobody but Ctrl-C calls off a conversion in the foreground."""

@@ -1,0 +1,112 @@
+"""Whether this installation is in order: one line for each thing, right or wrong, and what to do."""
+
+import os
+import resource
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from knossosd.conversion.sevenzip import SevenZip
+from knossosd.faults import ServerFault
+from knossosd.settings import GIB, VAR, Settings, SettingsError, load, settings_file
+from knossosd.tickets.connection import connect
+
+ENOUGH_DISK = 5 * GIB
+ENOUGH_FILES = 4096
+"""Open files that a web process with a thousand watchers needs, with room to spare."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line: `hint` says what to do when it is not right."""
+
+    what: str
+    is_right: bool
+    found: str
+    hint: str = ""
+
+
+def examine() -> Iterator[Check]:
+    """Look at everything, in the order in which it has to be put right."""
+    yield Check("Python", sys.version_info >= (3, 11), sys.version.split()[0], "knossosd needs Python 3.11 or newer.")
+    try:
+        settings = load(settings_file())
+    except SettingsError as error:
+        yield Check("Settings", False, str(error), "Correct the file; docs/settings.md explains every setting.")
+        return
+    yield Check("Settings", True, str(settings_file()))
+    yield Check("API keys", bool(settings.api_keys), str(len(settings.api_keys)), "Add one to API_KEYS.")
+    yield _sevenzip(settings)
+    yield _redis(settings)
+    yield from _mirror(settings)
+    yield _disk("Work folder", settings.work_path)
+    yield _port(settings)
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    yield Check("Open files", limit >= ENOUGH_FILES, str(limit), "Raise the limit (ulimit -n) for many watchers.")
+
+
+def _sevenzip(settings: Settings) -> Check:
+    try:
+        sevenzip = SevenZip(settings.sevenzip)
+        about = sevenzip.about()
+    except (ServerFault, OSError) as error:
+        return Check("7-Zip", False, str(error), "Install the packages of requirements.txt again.")
+    version = next((line for line in about.splitlines() if line.startswith("7-Zip")), "unknown").split(" : ")[0]
+    reads_rar = "Rar5" in about
+    return Check(
+        "7-Zip", reads_rar, version + (", with RAR" if reads_rar else ", without RAR"), "Use a build with RAR codecs."
+    )
+
+
+def _redis(settings: Settings) -> Check:
+    name = settings.redis or "embedded"
+    try:
+        client = connect(settings, "doctor")
+        client.set_retry(redis.retry.Retry(redis.backoff.NoBackoff(), 0))
+        info = dict(client.info())
+    except redis.RedisError as error:
+        hint = "Check REDIS." if settings.redis else "It runs while the server runs: ./launch.sh"
+        return Check("Redis", False, f"{name}: {error}", hint)
+    version = info.get("valkey_version") or info.get("redis_version")
+    persistent = bool(info.get("aof_enabled"))
+    return Check(
+        "Redis", persistent, f"{name}, version {version}", "Turn on its append-only file, or a restart loses tickets."
+    )
+
+
+def _mirror(settings: Settings) -> Iterator[Check]:
+    if settings.mirror_path is None:
+        yield Check("Mirror", True, "none: nothing is mirrored, and there are no uploads")
+        return
+    yield _disk("Mirror", settings.mirror_path)
+
+
+def _disk(what: str, folder: Path) -> Check:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK | os.X_OK)
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        return Check(what, False, f"{folder}: {error.strerror}", "Make the folder, and let this user write to it.")
+    found = f"{folder}, {free / GIB:.1f} GiB free"
+    if not writable:
+        return Check(what, False, found, "Let this user write to it.")
+    return Check(what, free >= ENOUGH_DISK, found, f"Free some disk: less than {ENOUGH_DISK // GIB} GiB are left.")
+
+
+def _port(settings: Settings) -> Check:
+    host, port = settings.api_listen
+    try:
+        with socket.create_connection((host, port), timeout=2) as connection:
+            connection.sendall(f"GET /schema.json HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
+            ours = b"repo document" in connection.makefile("rb").read(2048)
+    except OSError:
+        return Check("Port", True, f"{host}:{port} is free; the server does not run")
+    running = (VAR / "supervisord.pid").exists()
+    found = "our server answers" if ours else "another program answers"
+    return Check("Port", ours, f"{host}:{port}: {found}", "" if running else "Choose another port in API_LISTEN.")

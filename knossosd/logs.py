@@ -1,0 +1,12 @@
+"""How the processes log: plain lines to standard error, which the supervisor keeps and rotates."""
+
+import logging
+import sys
+
+
+def set_up() -> None:
+    """Log to standard error, from INFO on. Called once, by the process's entry."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+    )
+    logging.getLogger("huey.consumer.Scheduler").setLevel(logging.WARNING)

@@ -1,0 +1,94 @@
+"""All routes on one Bottle app, and what happens when one of them fails."""
+
+import json
+import logging
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import bottle
+import redis
+from bottle import HTTPResponse, request
+
+from knossosd.settings import Settings
+from knossosd.tickets.store import Tickets
+from knossosd.web import api, drop, live, mirror, pages
+from knossosd.web.feed import Feed
+
+log = logging.getLogger(__name__)
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+
+RETRY_AFTER = 5
+"""Seconds after which a client may ask again when Redis is away."""
+
+Callback = Callable[..., Any]
+
+
+def make_app(settings: Settings, tickets: Tickets, wake: Callable[[int], None], feed: Feed) -> bottle.Bottle:
+    """The app. `wake` tells a worker that a ticket waits; `feed` shows events to watchers."""
+    app = bottle.Bottle(catchall=False)
+    app.install(_Border())
+    for status, handler in ((400, _bad_request), (404, _not_found), (405, _not_allowed)):
+        app.error(status, handler)
+    api.install(app, settings, tickets, wake)
+    drop.install(app, settings)
+    live.install(app, tickets, feed)
+    mirror.install(app, settings)
+    pages.install(app, settings)
+    return app
+
+
+class _Border:
+    """The Bottle plugin around every route: whatever goes wrong becomes an answer, and a line in the log."""
+
+    name = "border"
+    api = 2
+
+    def apply(self, callback: Callback, _route: bottle.Route) -> Callback:
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            for header, value in HEADERS.items():
+                bottle.response.set_header(header, value)
+            try:
+                return callback(*args, **kwargs)
+            except HTTPResponse:
+                raise
+            except redis.RedisError as error:
+                log.error("Redis is away: %s", error)
+                message = "The server cannot reach its database. Please try again in a moment."
+                return _failure(503, message, {"Retry-After": str(RETRY_AFTER)})
+            except Exception:  # the border: nobody else would tell the client, or the operator
+                incident = secrets.token_hex(4)
+                log.exception("incident %s: %s %s failed", incident, request.method, request.route.rule)
+                return _failure(500, f"The server failed. The operator finds the reason as incident {incident}.")
+
+        return guarded
+
+
+def _failure(status: int, message: str, headers: dict[str, str] | None = None) -> HTTPResponse:
+    body = json.dumps({"error": True, "message": message})
+    return HTTPResponse(body, status, {"Content-Type": "application/json", **HEADERS, **(headers or {})})
+
+
+def _not_found(_error: Any) -> Any:
+    return _plain("There is nothing at this address.")
+
+
+def _not_allowed(_error: Any) -> Any:
+    return _plain("This address does not take such a request.")
+
+
+def _bad_request(_error: Any) -> Any:
+    return _plain("The request cannot be read.")
+
+
+def _plain(message: str) -> str:
+    """What Bottle itself refuses: JSON for programs, a sentence for people."""
+    if request.path.startswith("/api/"):
+        bottle.response.content_type = "application/json"
+        return json.dumps({"error": True, "message": message})
+    bottle.response.content_type = "text/plain; charset=UTF-8"
+    return message + "\n"

@@ -1,0 +1,206 @@
+"""The upload door: a browser or a script puts an archive on the mirror and gets its link.
+
+The path carries the time `t` (epoch seconds) of a permission, its token, and the index of the API key that signed it.
+The old token is hex SHA-256 of the key followed by `t`. A token that is bound to one file is better: with `-` in place
+of the token in the path, the header `Authorization: Knossos <size>:<mac>` carries the file's size in bytes and hex
+HMAC-SHA256, with the API key, over `<t>:<file name>:<size>`.
+"""
+
+import hashlib
+import hmac
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import bottle
+import gevent
+import multipart
+from bottle import HTTPResponse, request
+
+from knossosd.settings import MIB, Settings
+
+WINDOW = 30 * 60
+"""Seconds that a permission is good for."""
+
+CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "POST, OPTIONS",
+    "Access-Control-Max-Age": "86400",
+}
+CORS_HEADERS = {"Access-Control-Allow-Headers": "Authorization"}
+CHUNK = MIB
+SPARE = 64 * 1024
+"""Bytes of a multipart body besides the file."""
+
+KEPT_FREE = 256 * MIB
+"""Bytes of disk that an upload must leave for everybody else."""
+
+
+BOUND = "-"
+"""What stands in the path in place of the old token."""
+
+
+class Refused(Exception):
+    """The upload is not taken. `status` and `body` are the answer."""
+
+    def __init__(self, status: int, body: str | dict[str, Any]) -> None:
+        super().__init__(status, body)
+        self.status = status
+        self.body = body
+
+
+class Permission(NamedTuple):
+    """What an upload is allowed: with a bound token, only the file of this size whose name has this mac."""
+
+    key: str
+    time: int
+    size: int | None
+    mac: str | None
+
+    def covers(self, filename: str) -> bool:
+        if self.mac is None:
+            return True
+        message = f"{self.time}:{filename}:{self.size}".encode()
+        return hmac.compare_digest(hmac.new(self.key.encode(), message, hashlib.sha256).hexdigest(), self.mac)
+
+
+def install(app: bottle.Bottle, settings: Settings, now: Callable[[], float] = time.time) -> None:
+    """Add the route. `now` is the clock, epoch seconds."""
+
+    def drop(t: int, token: str, kid: int) -> HTTPResponse:
+        try:
+            permission = _check_permission(settings, t, token, kid)
+            if now() - t > WINDOW:
+                raise Refused(200, _error("You took too long to upload!"))
+            return _answer(200, _receive(settings, permission), {})
+        except Refused as refused:
+            return _answer(refused.status, refused.body, {"Connection": "close"})
+
+    path = "/drop/<t:int>/<token>/<kid:int>"
+    app.post(path, callback=drop)
+    app.route(path, "OPTIONS", lambda **_: HTTPResponse("", 200, {**CORS, **CORS_HEADERS}))
+
+
+def _check_permission(settings: Settings, t: int, token: str, kid: int) -> Permission:
+    denied = Refused(403, "Access denied")
+    if settings.upload_path is None or not 0 <= kid < len(settings.api_keys):
+        raise denied
+    key = settings.api_keys[kid]
+    scheme, _, credentials = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    size, _, mac = credentials.partition(":")
+    if token == BOUND and scheme == "Knossos" and size.isdecimal():
+        return Permission(key, t, int(size), mac)
+    expected = hashlib.sha256(f"{key}{t}".encode()).hexdigest()
+    if not hmac.compare_digest(token.encode(), expected.encode()):
+        raise denied
+    return Permission(key, t, None, None)
+
+
+def _receive(settings: Settings, permission: Permission) -> dict[str, Any]:
+    """Take the field `file` of the multipart body. Raises `Refused`; then nothing is kept."""
+    length = _check_room(settings)
+    _, options = multipart.parse_options_header(request.environ.get("CONTENT_TYPE", ""))
+    settings.work_path.mkdir(parents=True, exist_ok=True)
+    with _incoming(settings.work_path) as file:
+        try:
+            with multipart.PushMultipartParser(options.get("boundary", ""), length, strict=True) as parser:
+                name, digest, size = _take_file(_events(parser, length), file, settings, permission)
+        except multipart.MultipartError:
+            raise Refused(403, "Access denied") from None
+        assert settings.mirror_path is not None
+        assert settings.upload_path is not None
+        _in_thread(_keep, file, settings.mirror_path / settings.upload_path / digest)
+    url = f"{settings.mirror_url}/{settings.upload_path}/{digest}"
+    return {"error": False, "url": url, "sha256": digest, "size": size, "filename": name}
+
+
+def _check_room(settings: Settings) -> int:
+    """The body's length, when there is room for it."""
+    length = request.environ.get("CONTENT_LENGTH", "")
+    if not length.isdecimal():
+        raise Refused(411, _error("Say how long the upload is (Content-Length)."))
+    if int(length) > settings.max_content_length + SPARE:
+        raise Refused(413, _error(f"Files of more than {settings.max_content_length} bytes are not taken."))
+    assert settings.mirror_path is not None
+    settings.mirror_path.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(settings.mirror_path).free < int(length) + KEPT_FREE:
+        raise Refused(507, _error("There is not enough room on the server."))
+    return int(length)
+
+
+def _events(parser: multipart.PushMultipartParser, length: int) -> Iterator[Any]:
+    body, missing = request.environ["wsgi.input"], length
+    while missing and not parser.closed:
+        chunk = body.read(min(CHUNK, missing))
+        if not chunk:
+            raise multipart.ParserError("cut off")
+        missing -= len(chunk)
+        yield from parser.parse(chunk)
+
+
+def _take_file(
+    events: Iterator[Any], file: IO[bytes], settings: Settings, permission: Permission
+) -> tuple[str, str, int]:
+    """Write the field `file` to `file`; returns its name, hex SHA-256 and size."""
+    digest, size, name = hashlib.sha256(), 0, None
+    for event in events:
+        if isinstance(event, multipart.MultipartSegment):
+            if event.name != "file" or name is not None:
+                continue
+            name = event.filename or ""
+            if not permission.covers(name):
+                raise Refused(403, "Access denied")
+            if name.rpartition(".")[2].lower() not in settings.upload_extensions:
+                raise Refused(200, _error("Invalid filename!"))
+        elif event and name is not None:
+            size += len(event)
+            if size > settings.max_content_length or (permission.size is not None and size > permission.size):
+                raise Refused(413, _error(f"Files of more than {settings.max_content_length} bytes are not taken."))
+            _in_thread(_append, file, digest, bytes(event))
+    if name is None or (permission.size is not None and size != permission.size):
+        raise Refused(403, "Access denied")
+    return name, digest.hexdigest(), size
+
+
+@contextmanager
+def _incoming(folder: Path) -> Iterator[IO[bytes]]:
+    """A file on the mirror's file system that is gone when the block is left."""
+    with tempfile.NamedTemporaryFile(prefix="upload-", dir=folder, delete=False) as file:
+        try:
+            yield file
+        finally:
+            Path(file.name).unlink(missing_ok=True)
+
+
+def _append(file: IO[bytes], digest: Any, data: bytes) -> None:
+    file.write(data)
+    digest.update(data)
+
+
+def _keep(file: IO[bytes], target: Path) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+    os.chmod(file.name, 0o644)  # noqa: PTH101  # players download it, through whichever server
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(file.name, target)  # noqa: PTH105
+
+
+def _in_thread(work: Callable[..., None], *arguments: Any) -> None:
+    """Disks and digests would hold up every other connection."""
+    gevent.get_hub().threadpool.apply(work, arguments)
+
+
+def _error(message: str) -> dict[str, Any]:
+    return {"error": True, "message": message}
+
+
+def _answer(status: int, body: str | dict[str, Any], headers: dict[str, str]) -> HTTPResponse:
+    kind = "text/html; charset=UTF-8" if isinstance(body, str) else "application/json"
+    text = body if isinstance(body, str) else json.dumps(body)
+    return HTTPResponse(text, status, {**CORS, "Content-Type": kind, **headers})

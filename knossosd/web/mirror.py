@@ -1,0 +1,87 @@
+"""Serving the mirror, so that a fresh installation is complete without another web server."""
+
+from collections.abc import Iterator
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import bottle
+import gevent
+from bottle import HTTPResponse, request, static_file
+
+from knossosd.settings import Settings
+
+CHUNK = 256 * 1024
+TYPES = {
+    ".7z": "application/x-7z-compressed",
+    ".bz2": "application/x-bzip2",
+    ".gif": "image/gif",
+    ".gz": "application/gzip",
+    ".jpeg": "image/jpeg",
+    ".jpg": "image/jpeg",
+    ".json": "application/json",
+    ".png": "image/png",
+    ".rar": "application/vnd.rar",
+    ".tar": "application/x-tar",
+    ".tgz": "application/gzip",
+    ".txt": "text/plain",
+    ".xz": "application/x-xz",
+    ".zip": "application/zip",
+    ".zst": "application/zstd",
+}
+
+
+def install(app: bottle.Bottle, settings: Settings) -> None:
+    """Serve the mirror at the path of its public URL, unless another server does."""
+    if settings.mirror_path is None or settings.mirror_url is None or not settings.serve_mirror:
+        return
+    root = settings.mirror_path.resolve()
+    path = urlsplit(settings.mirror_url).path
+
+    def serve(name: str) -> HTTPResponse:
+        return _serve(root, name)
+
+    app.route(f"{path}/<name:path>", ["GET", "HEAD"], serve)
+
+
+def _serve(root: Path, name: str) -> HTTPResponse:
+    file = root / name
+    hidden = any(part.startswith(".") for part in name.split("/"))
+    if hidden or not file.resolve().is_relative_to(root) or not file.is_file():
+        return HTTPResponse("There is no such file.", 404)
+    stat = file.stat()
+    etag = f'"{stat.st_mtime_ns:x}-{stat.st_size:x}"'
+    _settle_range(request.environ, (etag, formatdate(stat.st_mtime, usegmt=True)))
+    kind = TYPES.get(file.suffix.lower(), "application/octet-stream")
+    answer = static_file(name, root=str(root), mimetype=kind, etag=etag, headers={"X-Content-Type-Options": "nosniff"})
+    if answer.body and not isinstance(answer.body, str | bytes):
+        answer.body = ThreadedPieces(answer.body)
+    return answer
+
+
+def _settle_range(environ: dict[str, Any], validators: tuple[str, str]) -> None:
+    """Drop a range that must not be served: of a file that has changed since, or several at once."""
+    if environ.get("HTTP_IF_RANGE", validators[0]) not in validators:
+        environ.pop("HTTP_RANGE", None)
+    if "," in environ.get("HTTP_RANGE", ""):
+        environ.pop("HTTP_RANGE")
+
+
+class ThreadedPieces:
+    """The pieces of `body`, each read in a thread: a slow disk must not hold up other connections."""
+
+    def __init__(self, body: Any) -> None:
+        self._body = body
+        read = getattr(body, "read", None)
+        self._pieces: Iterator[bytes] = iter(lambda: read(CHUNK), b"") if read else iter(body)
+
+    def __iter__(self) -> Iterator[bytes]:
+        pool = gevent.get_hub().threadpool
+        while piece := pool.apply(next, (self._pieces, b"")):
+            yield piece
+
+    def close(self) -> None:
+        """Called by the server when the client has all, or has left."""
+        if hasattr(self._body, "close"):
+            self._body.close()

@@ -1,0 +1,117 @@
+"""The web process: one gevent server for HTTP and WebSocket.
+
+gevent replaces the blocking parts of the standard library before anything else is imported, here and nowhere else:
+nothing in the package imports this module except the verb `serve`.
+"""
+
+# ruff: noqa: E402
+from gevent import monkey
+
+monkey.patch_all()
+
+import fcntl
+import logging
+import re
+import signal
+import socket
+import sys
+import time
+from typing import IO, Any
+
+import gevent
+import redis
+from gevent.pywsgi import WSGIServer
+
+from knossosd.settings import VAR, Settings
+from knossosd.tickets.connection import connect
+from knossosd.tickets.store import Tickets
+from knossosd.web.app import make_app
+from knossosd.web.feed import Feed
+from knossosd.web.socket import SocketHandler
+
+log = logging.getLogger("knossosd.web")
+
+BACKLOG = 1024
+PATIENCE = 30.0
+"""Seconds that a starting server waits for Redis."""
+
+FAREWELL = 5.0
+"""Seconds that a stopping server gives to requests which are being answered."""
+
+SECRETS = re.compile(r"(/drop/\d+/)[^/ ?]+|\?[^ ]*")
+"""What must not stand in the log: tokens in paths, and everything behind a question mark."""
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. Ends the process with one sentence when it cannot begin."""
+    from knossosd import tasks  # its Huey instances need patched sockets as well
+
+    host, port = settings.api_listen
+    listener, _lock = _listen(host, port)
+    client = connect(settings, "web")
+    _wait_for(client)
+    feed = Feed(client)
+    app = make_app(settings, Tickets(client, settings), tasks.convert, feed)
+    options: Any = {"handler_class": SocketHandler, "log": _RequestLog(), "error_log": logging.getLogger("gevent")}
+    server = WSGIServer(listener, app, **options)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        gevent.signal_handler(number, gevent.spawn, server.stop, FAREWELL)
+    feed.start()
+    log.info("listening on http://%s:%d", host, port)
+    server.serve_forever(stop_timeout=FAREWELL)
+    feed.stop()
+    log.info("stopped")
+
+
+def _listen(host: str, port: int) -> tuple[socket.socket, IO[str]]:
+    """A socket that other web processes of this checkout may share, and the lock that says that we are one of them.
+
+    A shared port would hide that another program has it, so whoever comes first must find it free.
+    """
+    VAR.mkdir(mode=0o700, exist_ok=True)
+    lock = (VAR / "web.lock").open("w")
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        shared = True
+    else:
+        shared = False
+    try:
+        if not shared:
+            _bind(family, address, share=False).close()
+        listener = _bind(family, address, share=True)
+    except OSError as error:
+        sys.exit(f"knossosd: cannot listen on {host}:{port}: {error.strerror}. Is another server running there?")
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    listener.listen(BACKLOG)
+    return listener, lock
+
+
+def _bind(family: int, address: Any, *, share: bool) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if share and hasattr(socket, "SO_REUSEPORT"):
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.setblocking(False)
+    listener.bind(address)
+    return listener
+
+
+def _wait_for(client: redis.Redis) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            client.ping()
+            return
+        except redis.RedisError as error:
+            if time.monotonic() > deadline:
+                sys.exit(f"knossosd: Redis does not answer: {error}")
+            gevent.sleep(0.2)
+
+
+class _RequestLog:
+    """What pywsgi writes its lines to."""
+
+    def write(self, line: str) -> None:
+        log.info("%s", SECRETS.sub(lambda match: f"{match[1]}…" if match[1] else "?…", line.rstrip()))

@@ -1,0 +1,208 @@
+"""WebSockets: the only module that touches gevent-websocket.
+
+Of that library, the handshake and the coding of frames are used. Reading messages, writing them and noticing that a
+peer is gone is done here: with limits, with one writer per socket, and without the tracebacks that its own loop lets
+out when a client behaves badly.
+"""
+
+import base64
+import binascii
+import logging
+import time
+from contextlib import suppress
+from socket import SHUT_RDWR
+from typing import Any
+
+import gevent
+from gevent.pywsgi import Input
+from gevent.queue import Full, Queue
+from geventwebsocket.exceptions import ProtocolError, WebSocketError
+from geventwebsocket.handler import WebSocketHandler
+from geventwebsocket.websocket import Header, WebSocket
+
+log = logging.getLogger("knossosd.web")
+
+MAX_MESSAGE = 64 * 1024
+"""Bytes of a message that a client may send; the longest one that means anything is a captcha's text."""
+
+MAX_WAITING = 1000
+"""Messages that may wait for a slow reader before it is closed; it comes back and asks for the rest."""
+
+PING_INTERVAL = 20.0
+"""Seconds between two pings: less than any proxy's patience with a silent connection."""
+
+MAX_SILENCE = 2.5 * PING_INTERVAL
+"""Seconds after which a peer that answered no ping is gone."""
+
+DRAINED = 1024 * 1024
+"""Bytes of a body nobody wanted that are still read, so that the client gets to see the answer."""
+
+DRAIN_TIME = 2.0
+
+NORMAL, PROTOCOL_ERROR, NOT_TEXT, TOO_BIG, TRY_AGAIN = 1000, 1002, 1007, 1009, 1013
+"""Status codes of RFC 6455 for the end of a connection."""
+
+TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+
+
+class Closed(Exception):
+    """The peer is gone, or was sent away."""
+
+
+class LiveSocket:
+    """One open WebSocket, on top of the library's `websocket`. Reading belongs to one greenlet, writing to another."""
+
+    def __init__(self, websocket: WebSocket) -> None:
+        self._stream = websocket.stream
+        self._socket = websocket.handler.socket
+        self._outbox: Queue[bytes | None] = Queue(MAX_WAITING)
+        self._heard = time.monotonic()
+        websocket.closed = True  # the library must not say good-bye once more
+        self._writer = gevent.spawn(self._write)
+
+    def send(self, text: bytes) -> None:
+        """Send a text message (UTF-8), without waiting. Raises `Closed` when the peer is gone or too slow."""
+        self._enqueue(TEXT, text)
+
+    def receive(self) -> str:
+        """The next text message. Raises `Closed` when there will be none."""
+        parts: list[bytes] = []
+        while True:
+            opcode, payload, final = self._read_frame()
+            if opcode == PING:
+                self._enqueue(PONG, payload)
+            elif opcode == CLOSE:
+                self.close(NORMAL)
+                raise Closed
+            elif opcode != PONG:
+                parts.append(payload)
+                if sum(map(len, parts)) > MAX_MESSAGE:
+                    self._reject(TOO_BIG)
+                if final:
+                    return self._decode(b"".join(parts))
+
+    def close(self, code: int) -> None:
+        """Say good-bye when everything that waits has been sent; the writer then ends the connection."""
+        try:
+            self._enqueue(CLOSE, code.to_bytes(2, "big"))
+            self._outbox.put_nowait(None)
+        except (Closed, Full):
+            self._writer.kill(block=False)
+
+    def wait(self) -> None:
+        """Wait until everything is written and the connection has ended."""
+        self._writer.join(timeout=MAX_SILENCE)
+        self._writer.kill()
+
+    def _read_frame(self) -> tuple[int, bytes, bool]:
+        try:
+            header = Header.decode_header(self._stream)
+            if not header.mask or header.flags:
+                self._reject(PROTOCOL_ERROR)
+            if header.length > MAX_MESSAGE:
+                self._reject(TOO_BIG)
+            payload = self._stream.read(header.length) if header.length else b""
+            if len(payload) != header.length:
+                raise Closed
+            self._heard = time.monotonic()
+            return header.opcode, bytes(header.unmask_payload(payload)), bool(header.fin)
+        except ProtocolError:
+            self._reject(PROTOCOL_ERROR)
+        except (WebSocketError, OSError, ValueError) as error:
+            raise Closed from error
+        raise Closed
+
+    def _decode(self, message: bytes) -> str:
+        try:
+            return message.decode()
+        except UnicodeDecodeError:
+            self._reject(NOT_TEXT)
+            raise Closed from None
+
+    def _reject(self, code: int) -> None:
+        self.close(code)
+        raise Closed
+
+    def _enqueue(self, opcode: int, payload: bytes) -> None:
+        if self._writer.dead:
+            raise Closed
+        try:
+            self._outbox.put_nowait(Header.encode_header(True, opcode, b"", len(payload), 0) + payload)
+        except Full:
+            self._writer.kill(block=False)
+            raise Closed from None
+
+    def _write(self) -> None:
+        """The only one who writes. Pings when there is nothing to write, and ends the connection in the end."""
+        try:
+            while (frame := self._next_frame()) is not None:
+                self._socket.sendall(frame)
+        except (OSError, Closed):
+            pass
+        finally:
+            self._shut_down()
+
+    def _next_frame(self) -> bytes | None:
+        try:
+            return self._outbox.get(timeout=PING_INTERVAL)
+        except gevent.queue.Empty:
+            if time.monotonic() - self._heard > MAX_SILENCE:
+                raise Closed from None
+            ping: bytes = Header.encode_header(True, PING, b"", 0, 0)
+            return ping
+
+    def _shut_down(self) -> None:
+        """Wakes the reader, too."""
+        with suppress(OSError):  # the peer was quicker
+            self._socket.shutdown(SHUT_RDWR)
+
+
+class PatientInput(Input):
+    """A request's body. What the application leaves of it is read only so far."""
+
+    __slots__ = ()
+
+    def _discard(self) -> None:
+        with gevent.Timeout(DRAIN_TIME, False):  # type: ignore[arg-type]
+            left = DRAINED
+            while left > 0 and (data := self.read(min(left, 65536))):
+                left -= len(data)
+
+
+class SocketHandler(WebSocketHandler):  # type: ignore[misc]
+    """The server's handler: HTTP, and WebSockets with clean answers to bad handshakes."""
+
+    def get_environ(self) -> dict[str, Any]:
+        environ: dict[str, Any] = super().get_environ()
+        body = environ["wsgi.input"]
+        if isinstance(body, Input):  # a WebSocket's is the bare stream
+            self.wsgi_input = PatientInput(body.rfile, body.content_length, body.socket, body.chunked_input)
+            environ["wsgi.input"] = self.wsgi_input
+        return environ
+
+    def upgrade_websocket(self) -> Any:
+        if "HTTP_SEC_WEBSOCKET_KEY" in self.environ and not _is_socket_key(self.environ["HTTP_SEC_WEBSOCKET_KEY"]):
+            return self._refuse_handshake("400 Bad Request")
+        if self.environ.get("HTTP_UPGRADE", "").lower() == "websocket" and self.request_version != "HTTP/1.1":
+            return self._refuse_handshake("400 Bad Request")
+        answer = super().upgrade_websocket()
+        return [part.encode() for part in answer] if answer else answer
+
+    def run_websocket(self) -> None:
+        # The library keeps its clients by address, which all clients behind a unix socket share.
+        try:
+            list(self.application(self.environ, lambda _status, _headers, _error=None: []))
+        finally:
+            self.environ["wsgi.websocket"] = None
+            self.websocket = None
+
+    def _refuse_handshake(self, status: str) -> list[bytes]:
+        self.start_response(status, [("Content-Type", "text/plain"), ("Connection", "close")])
+        return [b"This is no WebSocket handshake.\n"]
+
+
+def _is_socket_key(key: str) -> bool:
+    try:
+        return len(base64.b64decode(key.strip(), validate=True)) == 16
+    except (binascii.Error, ValueError):
+        return False
