@@ -45,8 +45,6 @@ class ChunkReader:
 
 def is_tar(beginning: bytes) -> bool:
     """Whether a file that begins with these `BLOCK` bytes is a tar; also an old one that does not say so."""
-    if beginning == bytes(BLOCK):  # a tar without files
-        return True
     try:
         tarfile.TarInfo.frombuf(beginning, "utf-8", "surrogateescape")
     except tarfile.HeaderError:

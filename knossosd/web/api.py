@@ -12,6 +12,7 @@ from typing import Any
 import bottle
 from bottle import HTTPResponse, request
 
+from knossosd.faults import Code
 from knossosd.repo.document import DocumentLimits, InvalidDocument, json_schema, parse
 from knossosd.repo.models import Repo
 from knossosd.repo.urls import check_link
@@ -69,8 +70,8 @@ class _Api:
         try:
             reading = parse(document, self.limits)
         except InvalidDocument as fault:
-            problems = [problem.as_json() for problem in fault.problems]
-            return _refusal(fault.finding.message, problems)
+            refusal = _refusal(fault.finding.message, [problem.as_json() for problem in fault.problems])
+            return _rejected(413, refusal) if fault.finding.code is Code.DOCUMENT_TOO_LARGE else refusal
         receipt = self.tickets.create(document, title=_title(reading.repo), webhook=webhook)
         try:
             self.wake(receipt.ticket)

