@@ -74,7 +74,7 @@ class Downloader:
                 return self._fetch(list(urls), file, wishes)
         except OSError as error:
             into.unlink(missing_ok=True)
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise ServerFault(
                     Code.DISK_FULL, "The server's disk is full.", "This is not your mod's fault. Try again later."
                 ) from error

@@ -22,6 +22,12 @@ from knossosd.settings import Settings
 Response = urllib3.BaseHTTPResponse
 
 AGENT = f"knossosd/{__version__}"
+HEADERS = {
+    "User-Agent": AGENT,
+    "Accept-Encoding": "identity",
+    # A host may close a connection just when it is used again, which would look like a failure of the next request.
+    "Connection": "close",
+}
 REDIRECTS = {301, 302, 303, 307, 308}
 
 
@@ -31,7 +37,7 @@ class WebClient:
     def __init__(self, guard: Guard, *, connect_timeout: float, idle_timeout: float, max_redirects: int) -> None:
         self._max_redirects = max_redirects
         self._timeout = urllib3.Timeout(connect=connect_timeout, read=idle_timeout)
-        self._pools = urllib3.PoolManager(num_pools=32, maxsize=8, retries=False, headers={"User-Agent": AGENT})
+        self._pools = urllib3.PoolManager(num_pools=32, maxsize=8, retries=False)
         self._pools.pool_classes_by_scheme = _guarded_pools(guard)
 
     @classmethod
@@ -67,7 +73,7 @@ class WebClient:
             return self._pools.urlopen(
                 method,
                 url,
-                headers={"User-Agent": AGENT, "Accept-Encoding": "identity", **(headers or {})},
+                headers={**HEADERS, **(headers or {})},
                 body=body,
                 timeout=self._timeout,
                 redirect=False,

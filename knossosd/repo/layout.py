@@ -139,7 +139,7 @@ def _choose_places(mod: Mod, tree: Tree[Unpacked], layout: Layout) -> None:
 
 def _fit_dest(key: FileKey, file: PackageFile, members: Sequence[str], lost: set[Unpacked], layout: Layout) -> None:
     """Give the archive a `dest` that unpacks all of it to its final places, when there is one."""
-    dest = _common_dest(key, members, layout)
+    dest = _common_dest(key, file, members, layout)
     layout.dests[key] = file.dest if dest is None else dest
     deleted = [path for path in members if (file_ := Unpacked(key, path)) not in layout.places and file_ not in lost]
     if dest is None or deleted:
@@ -151,7 +151,7 @@ def _fit_dest(key: FileKey, file: PackageFile, members: Sequence[str], lost: set
         layout.warnings.append(_places_not_understood(key, moved, deleted))
 
 
-def _common_dest(key: FileKey, members: Iterable[str], layout: Layout) -> str | None:
+def _common_dest(key: FileKey, file: PackageFile, members: Iterable[str], layout: Layout) -> str | None:
     dests = set()
     for path in members:
         place = layout.places.get(Unpacked(key, path))
@@ -159,6 +159,8 @@ def _common_dest(key: FileKey, members: Iterable[str], layout: Layout) -> str | 
             if place != path and not place.endswith("/" + path):
                 return None
             dests.add(place[: -len(path)].rstrip("/"))
+    if not dests:
+        return file.dest
     return dests.pop() if len(dests) == 1 else None
 
 

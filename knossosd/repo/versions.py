@@ -75,7 +75,9 @@ def _write_interval(clause: AllOf) -> Spec:
     upper = [part for part in ranges if part.operator in (Range.OP_LT, Range.OP_LTE)]
     if len(ranges) == len(clause.clauses) == 2 and lower and upper and _is_tilde(lower[0], upper[0]):
         return Spec(f"~{lower[0].target}", widened=False)
-    return Spec(_write_range((lower or upper or ranges)[0]) if ranges else None, widened=True)
+    exact = [part for part in ranges if part.operator == Range.OP_EQ]
+    bounds = exact or lower or upper
+    return Spec(_write_range(bounds[0]) if bounds else None, widened=True)
 
 
 def _is_tilde(lower: Range, upper: Range) -> bool:

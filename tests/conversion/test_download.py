@@ -1,0 +1,347 @@
+"""Downloads from hosts that behave, and from hosts that do not."""
+
+import gzip
+import hashlib
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs
+
+import pytest
+
+from knossosd.conversion.download import Download, Downloader
+from knossosd.conversion.guard import Guard
+from knossosd.conversion.http import WebClient
+from knossosd.conversion.observer import Cancelled
+from knossosd.conversion.transfer import TransferLimits, Wishes
+from knossosd.faults import Code, Fault, InputFault, RemoteFault, ServerFault
+from tests import hosts
+from tests.hosts import Host
+
+CONTENT = bytes(range(256)) * 4000
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    with hosts.running_host() as host:
+        yield host
+
+
+class Fetch:
+    """A download and everything that was told about it."""
+
+    def __init__(self, target: Path, guard: Guard | None = None, answers: list[str | None] | None = None) -> None:
+        self.target = target
+        self.lines: list[str] = []
+        self.told: list[tuple[int, int | None]] = []
+        self.asked: list[str] = []
+        self.slept: list[float] = []
+        self.answers = answers or []
+        self.guard = guard or Guard(["127.0.0.1"])
+
+    def __call__(self, *links: str, archive: bool = True, attempts: int = 2, calls_off: int | None = None) -> Download:
+        client = WebClient(self.guard, connect_timeout=2, idle_timeout=0.4, max_redirects=3)
+        limits = TransferLimits(max_size=3_000_000, min_speed=10_000, window=0.3)
+        downloader = Downloader(client, limits, attempts, 20.0, sleep=self._sleep, jitter=lambda: 0.0)
+        wishes = Wishes(
+            expect_archive=archive,
+            advance=lambda done, total: self.told.append((done, total)),
+            check=lambda: self._check(calls_off),
+            log=lambda level, line: self.lines.append(f"{level.value}: {line}"),
+            ask=self._ask,
+        )
+        return downloader.fetch(links, self.target, wishes)
+
+    def fails(self, *links: str, attempts: int = 1) -> Fault:
+        with pytest.raises((InputFault, RemoteFault)) as caught:
+            self(*links, attempts=attempts)
+        assert not self.target.exists(), "the partial file was left"
+        return caught.value
+
+    def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+    def _ask(self, image: str) -> str | None:
+        self.asked.append(image)
+        return self.answers.pop(0)
+
+    def _check(self, calls_off: int | None) -> None:
+        if calls_off is not None and len(self.told) >= calls_off:
+            raise Cancelled
+
+
+@pytest.fixture
+def fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fetch:
+    monkeypatch.setattr("knossosd.conversion.download.PAUSE", 0.01)
+    return Fetch(tmp_path / "archive")
+
+
+def assert_right(fetch: Fetch, download: Download, content: bytes = CONTENT) -> None:
+    assert fetch.target.read_bytes() == content
+    digest = download.digest
+    assert (digest.size, digest.md5, digest.sha256) == (
+        len(content),
+        hashlib.md5(content).hexdigest(),
+        hashlib.sha256(content).hexdigest(),
+    )
+
+
+def test_a_file_is_written_and_hashed(host: Host, fetch: Fetch) -> None:
+    link = host.link("/a.7z", hosts.serves(CONTENT))
+    download = fetch(link)
+    assert_right(fetch, download)
+    assert download.url == link
+    assert fetch.told[-1] == (len(CONTENT), len(CONTENT))
+    assert host.requests[0].headers["Accept-Encoding"] == "identity"
+
+
+def test_an_empty_file_is_a_file(host: Host, fetch: Fetch) -> None:
+    assert_right(fetch, fetch(host.link("/a.7z", hosts.serves(b""))), b"")
+
+
+def test_a_body_in_chunks_has_no_known_total(host: Host, fetch: Fetch) -> None:
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"
+    assert_right(fetch, fetch(host.link("/a.7z", hosts.says_raw(chunked))), b"hello world")
+    assert fetch.told[-1] == (11, None)
+
+
+def test_a_body_without_a_length_ends_with_the_connection(host: Host, fetch: Fetch) -> None:
+    raw = b"HTTP/1.1 200 OK\r\n\r\nhello"
+    assert_right(fetch, fetch(host.link("/a.7z", hosts.says_raw(raw))), b"hello")
+
+
+def test_a_broken_transfer_is_resumed_where_it_broke(host: Host, fetch: Fetch) -> None:
+    link = host.link("/a.7z", hosts.drops(CONTENT, 300_000))
+    assert_right(fetch, fetch(link, attempts=1))
+    ranges = [request.headers.get("Range") for request in host.requests]
+    assert ranges == [None, "bytes=300000-", "bytes=600000-", "bytes=900000-"]
+    assert {request.headers.get("If-Range") for request in host.requests[1:]} == {'"v1"'}
+
+
+def test_content_that_changed_in_between_starts_over(host: Host, fetch: Fetch) -> None:
+    new = b"new" + CONTENT
+    behaviour = hosts.one_after_the_other(hosts.drops(CONTENT, 5000), hosts.serves(new, ETag='"v2"'))
+    assert_right(fetch, fetch(host.link("/a.7z", behaviour), attempts=1), new)
+
+
+def test_a_host_that_ignores_ranges_starts_over(host: Host, fetch: Fetch) -> None:
+    behaviour = hosts.one_after_the_other(hosts.drops(CONTENT, 5000), hosts.says(200, CONTENT, ETag='"v1"'))
+    assert_right(fetch, fetch(host.link("/a.7z", behaviour), attempts=1))
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"Content_Range": f"bytes 0-99/{len(CONTENT)}", "ETag": '"v1"'},
+        {"Content_Range": f"bytes 5000-5099/{len(CONTENT) + 1}", "ETag": '"v1"'},
+        {"Content_Range": f"bytes 5000-5099/{len(CONTENT)}", "ETag": '"v2"'},
+        {"Content_Range": "nonsense"},
+        {},
+    ],
+)
+def test_a_wrong_range_starts_over(host: Host, fetch: Fetch, lie: dict[str, str]) -> None:
+    behaviour = hosts.one_after_the_other(
+        hosts.drops(CONTENT, 5000), hosts.says(206, b"x" * 100, **lie), hosts.serves(CONTENT)
+    )
+    assert_right(fetch, fetch(host.link("/a.7z", behaviour), attempts=2))
+
+
+def test_a_range_that_is_refused_starts_over(host: Host, fetch: Fetch) -> None:
+    behaviour = hosts.one_after_the_other(hosts.drops(CONTENT, 5000), hosts.says(416), hosts.serves(CONTENT))
+    assert_right(fetch, fetch(host.link("/a.7z", behaviour)))
+
+
+def test_without_a_validator_nothing_is_resumed(host: Host, fetch: Fetch) -> None:
+    for etag in (None, 'W/"weak"'):
+        host.requests.clear()
+        fetch.target.unlink(missing_ok=True)
+        behaviour = hosts.one_after_the_other(hosts.drops(CONTENT, 5000, ETag=etag), hosts.serves(CONTENT))
+        assert_right(fetch, fetch(host.link("/a.7z", behaviour)))
+        assert [request.headers.get("Range") for request in host.requests] == [None, None]
+
+
+@pytest.mark.parametrize("length", [len(CONTENT) + 10, len(CONTENT) * 2])
+def test_a_host_that_promises_too_much_is_told(host: Host, fetch: Fetch, length: int) -> None:
+    fault = fetch.fails(host.link("/a.7z", hosts.says(200, CONTENT, Content_Length=length)))
+    assert fault.finding.code is Code.DOWNLOAD_FAILED
+
+
+def test_the_next_link_is_tried_and_the_reason_told(host: Host, fetch: Fetch) -> None:
+    bad = host.link("/bad.7z", hosts.says(404))
+    good = host.link("/good.7z", hosts.serves(CONTENT))
+    download = fetch(bad, good)
+    assert_right(fetch, download)
+    assert download.url == good
+    assert fetch.lines[0].startswith(f"WARNING: {bad} failed: ")
+    assert "404" in fetch.lines[0]
+    assert fetch.lines[1] == f"INFO: {good} worked"
+
+
+def test_nothing_of_a_bad_link_stays_in_the_file_of_the_next(host: Host, fetch: Fetch) -> None:
+    bad = host.link("/bad.7z", hosts.drops(b"y" * 5_000, 4_000, ETag=None))
+    good = host.link("/good.7z", hosts.serves(b"short"))
+    assert_right(fetch, fetch(bad, good), b"short")
+
+
+def test_a_failing_link_is_tried_again_after_a_pause(host: Host, fetch: Fetch) -> None:
+    behaviour = hosts.one_after_the_other(hosts.says(500), hosts.serves(CONTENT))
+    assert_right(fetch, fetch(host.link("/a.7z", behaviour)))
+    assert fetch.slept
+
+
+@pytest.mark.parametrize("status", [404, 410, 403])
+def test_what_is_gone_is_not_tried_again(host: Host, fetch: Fetch, status: int) -> None:
+    fault = fetch.fails(host.link("/a.7z", hosts.says(status)), attempts=3)
+    assert fault.finding.code is Code.DOWNLOAD_FAILED
+    assert len(host.requests) == 1
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_host_is_given_the_time_that_it_asks_for(host: Host, fetch: Fetch, status: int) -> None:
+    behaviour = hosts.one_after_the_other(hosts.says(status, Retry_After="1"), hosts.serves(CONTENT))
+    assert_right(fetch, fetch(host.link("/a.7z", behaviour)))
+    assert max(fetch.slept) > 0.5
+
+
+def test_all_reasons_are_told_when_all_links_failed(host: Host, fetch: Fetch) -> None:
+    links = [host.link("/a.7z", hosts.says(404)), host.link("/b.7z", hosts.says(500)), "http://127.0.0.1:1/c.7z"]
+    fault = fetch.fails(*links)
+    assert fault.finding.code is Code.DOWNLOAD_FAILED
+    for link, reason in zip(links, ("404", "500", "no connection"), strict=True):
+        assert link in fault.finding.message
+        assert reason in fault.finding.message
+
+
+def test_a_file_that_is_announced_as_too_large_is_not_read(host: Host, fetch: Fetch) -> None:
+    fault = fetch.fails(host.link("/a.7z", hosts.says(200, b"x", Content_Length=4_000_000)))
+    assert fault.finding.code is Code.DOWNLOAD_TOO_LARGE
+    assert fetch.told == []
+
+
+def test_an_endless_body_is_cut(host: Host, fetch: Fetch) -> None:
+    assert fetch.fails(host.link("/a.7z", hosts.never_ends)).finding.code is Code.DOWNLOAD_TOO_LARGE
+
+
+def test_a_dripping_host_is_given_up(host: Host, fetch: Fetch) -> None:
+    assert fetch.fails(host.link("/a.7z", hosts.drips)).finding.code is Code.DOWNLOAD_TOO_SLOW
+
+
+def test_a_silent_host_is_given_up(host: Host, fetch: Fetch) -> None:
+    fault = fetch.fails(host.link("/a.7z", hosts.stays_silent))
+    assert fault.finding.code is Code.DOWNLOAD_FAILED
+    assert "silent" in fault.finding.message
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"garbage\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n5\r\nhe",
+    ],
+)
+def test_a_host_that_speaks_no_http_is_told(host: Host, fetch: Fetch, raw: bytes) -> None:
+    assert fetch.fails(host.link("/a.7z", hosts.says_raw(raw))).finding.code is Code.DOWNLOAD_FAILED
+
+
+def test_redirects_are_followed(host: Host, fetch: Fetch) -> None:
+    host.link("/files/a.7z", hosts.serves(CONTENT))
+    absolute = host.link("/second", hosts.says(301, Location="/files/a.7z"))
+    link = host.link("/first", hosts.says(302, Location=absolute))
+    assert_right(fetch, fetch(link))
+
+
+def test_a_redirect_without_end_is_told(host: Host, fetch: Fetch) -> None:
+    fault = fetch.fails(host.link("/a.7z", hosts.says(302, Location="/a.7z")))
+    assert "redirected" in fault.finding.message
+    assert len(host.requests) == 4
+
+
+@pytest.mark.parametrize(
+    "target", ["http://10.0.0.1/a.7z", "http://[::1]/a.7z", "file:///etc/passwd", "http://a:b@127.0.0.1/", "ftp://x/y"]
+)
+def test_a_redirect_to_where_nobody_may_go_is_refused(host: Host, fetch: Fetch, target: str) -> None:
+    fault = fetch.fails(host.link("/a.7z", hosts.says(302, Location=target)))
+    assert fault.finding.code is Code.ADDRESS_REFUSED
+
+
+def test_a_web_page_is_no_archive(host: Host, fetch: Fetch) -> None:
+    page = b"\n <!-- hi -->\n<!DOCTYPE HTML><html><body>Download</body></html>"
+    fault = fetch.fails(host.link("/a.7z", hosts.says(200, page, Content_Type="application/octet-stream")))
+    assert fault.finding.code is Code.HTML_INSTEAD_OF_ARCHIVE
+
+
+def test_a_web_page_may_be_a_plain_file(host: Host, fetch: Fetch) -> None:
+    page = b"<html></html>"
+    assert_right(fetch, fetch(host.link("/a.html", hosts.says(200, page)), archive=False), page)
+
+
+def test_a_body_encoded_for_the_way_is_decoded(host: Host, fetch: Fetch) -> None:
+    packed = gzip.compress(CONTENT)
+    assert_right(fetch, fetch(host.link("/a.7z", hosts.says(200, packed, Content_Encoding="gzip"))))
+
+
+def test_a_gz_that_is_called_encoded_stays_packed(host: Host, fetch: Fetch) -> None:
+    packed = gzip.compress(CONTENT)
+    assert_right(fetch, fetch(host.link("/a.tar.gz", hosts.says(200, packed, Content_Encoding="gzip"))), packed)
+
+
+def test_a_download_can_be_called_off(host: Host, fetch: Fetch) -> None:
+    link = host.link("/a.7z", hosts.never_ends)
+    with pytest.raises(Cancelled):
+        fetch(link, calls_off=3)
+    assert not fetch.target.exists()
+
+
+def test_a_name_that_nobody_knows_is_told(fetch: Fetch) -> None:
+    fault = fetch.fails("http://there-is-no-such-host.invalid/a.7z")
+    assert "cannot be found" in fault.finding.message
+
+
+PAGE = b"""<!doctype html><html><body><form action="get?x=1" method="%s">
+<img src="/images/captcha.png"><input type="hidden" name="id" value="42">
+<input type="text" name="code"><input type="submit" name="go" value="Go"></form></body></html>"""
+
+
+def captcha(method: str, content: bytes) -> hosts.Behaviour:
+    def behave(request: hosts.Request) -> None:
+        query = request.path.partition("?")[2] if request.command == "GET" else request.body.decode()
+        fields = parse_qs(query)
+        right = fields.get("code") == ["xyzzy"] and fields.get("id") == ["42"]
+        if right and request.headers.get("Cookie") == "session=7":
+            request.answer(200, content)
+        else:
+            request.answer(200, PAGE % method.encode(), Set_Cookie="session=7; Path=/")
+
+    return behave
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_somebody_answers_the_captcha(host: Host, fetch: Fetch, method: str) -> None:
+    behaviour = captcha(method, CONTENT)
+    host.link("/files/get", behaviour)
+    fetch.answers = ["wrong", "xyzzy"]
+    assert_right(fetch, fetch(host.link("/files/a.7z", behaviour)))
+    assert fetch.asked == [f"http://127.0.0.1:{host.server_port}/images/captcha.png"] * 2
+
+
+@pytest.mark.parametrize("answers", [[None], ["wrong", "wrong", "wrong"]])
+def test_nobody_answers_the_captcha(host: Host, fetch: Fetch, answers: list[str | None]) -> None:
+    behaviour = captcha("post", CONTENT)
+    host.link("/files/get", behaviour)
+    fetch.answers = answers
+    assert fetch.fails(host.link("/files/a.7z", behaviour)).finding.code is Code.CAPTCHA_UNANSWERED
+
+
+def test_a_full_disk_is_our_fault_and_leaves_nothing(host: Host, fetch: Fetch) -> None:
+    link = host.link("/a.7z", hosts.serves(CONTENT))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(ServerFault) as caught:
+            fetch(link)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.finding.code is Code.DISK_FULL
+    assert not fetch.target.exists()
