@@ -109,10 +109,10 @@ class Downloader:
         asked = max((reason.after for reason in reasons if isinstance(reason, Busy)), default=0.0)
         pause = max(PAUSE * 2 ** (attempt - 1) * (0.5 + self._jitter()), asked)
         wishes.log(Level.INFO, f"Trying again in {pause:.0f} s")
-        end = time.monotonic() + pause
-        while (left := end - time.monotonic()) > 0:
+        while pause > 0:
             wishes.check()
-            self._sleep(min(left, TICK))
+            self._sleep(min(pause, TICK))
+            pause -= TICK
 
 
 def _all_failed(reasons: dict[str, Fault]) -> Fault:

@@ -25,7 +25,6 @@ AGENT = f"knossosd/{__version__}"
 HEADERS = {
     "User-Agent": AGENT,
     "Accept-Encoding": "identity",
-    # A host may close a connection just when it is used again, which would look like a failure of the next request.
     "Connection": "close",
 }
 REDIRECTS = {301, 302, 303, 307, 308}
@@ -117,22 +116,19 @@ def broken(error: Exception) -> RemoteFault:
 
 
 def _guarded_pools(guard: Guard) -> dict[str, Any]:
-    class GuardedHTTP(HTTPConnection):
-        def _new_conn(self) -> Any:
-            return guard.connect(self.host, self.port, _seconds(self.timeout))
+    class Guarded:
+        # A host may close a connection just when it is used again, which would look like a failure of the next
+        # request. So urllib3 is told that a connection that was used is of no more use.
+        is_connected = False
 
-    class GuardedHTTPS(HTTPSConnection):
-        def _new_conn(self) -> Any:
-            return guard.connect(self.host, self.port, _seconds(self.timeout))
+        def _new_conn(self: Any) -> Any:
+            timeout = self.timeout if isinstance(self.timeout, int | float) else None
+            return guard.connect(self.host, self.port, timeout)
 
     class HTTPPool(HTTPConnectionPool):
-        ConnectionCls = GuardedHTTP
+        ConnectionCls = type("GuardedHTTP", (Guarded, HTTPConnection), {})
 
     class HTTPSPool(HTTPSConnectionPool):
-        ConnectionCls = GuardedHTTPS
+        ConnectionCls = type("GuardedHTTPS", (Guarded, HTTPSConnection), {})
 
     return {"http": HTTPPool, "https": HTTPSPool}
-
-
-def _seconds(timeout: Any) -> float | None:
-    return timeout if isinstance(timeout, int | float) else None

@@ -156,7 +156,7 @@ def _take_file(
             name = event.filename or ""
             if not permission.covers(name):
                 raise Refused(403, "Access denied")
-            if name.rpartition(".")[2].lower() not in settings.upload_extensions:
+            if Path(name).suffix.lower().removeprefix(".") not in settings.upload_extensions:
                 raise Refused(200, _error("Invalid filename!"))
         elif event and name is not None:
             size += len(event)

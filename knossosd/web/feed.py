@@ -6,9 +6,10 @@ sees every event once and in order, however late it came.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import gevent
 import redis
@@ -24,48 +25,60 @@ PAUSE = 1.0
 """Seconds before the next try when Redis is away."""
 
 
-class Watcher:
-    """Somebody who watches `ticket`: `on_event` gets kept events, `on_now` the newest progress."""
+class Watcher(Protocol):
+    """Somebody who watches a ticket."""
 
-    def __init__(self, ticket: int, on_event: Callable[[Event], None], on_now: Callable[[Now], None]) -> None:
-        self.ticket = ticket
-        self._on_event = on_event
-        self._on_now = on_now
-        self._seen = order_of(BEGINNING)
+    def replay(self, event: Event) -> None:
+        """Show what was before. May take its time."""
+
+    def show(self, event: Event) -> None:
+        """Show what happens now. Must not wait: others watch, too."""
+
+    def show_now(self, now: Now) -> None:
+        """Show how far the conversion is. Must not wait."""
+
+
+class _Seat:
+    """A watcher's place in the feed: what it has seen already."""
+
+    def __init__(self, watcher: Watcher, after: str) -> None:
+        self._watcher = watcher
+        self._seen = order_of(after)
         self._kept_back: list[Event] | None = []
 
-    def catch_up(self, client: redis.Redis, after: str) -> None:
-        """Get everything behind the event `after`, then what came live meanwhile."""
-        self._seen = order_of(after)
-        for event in events.history(client, self.ticket, after):
-            self._deliver(event)
-        if current := events.now(client, self.ticket):
-            self._on_now(current)
-        kept_back, self._kept_back = self._kept_back or [], None
-        for event in kept_back:
-            self._deliver(event)
+    def catch_up(self, before: list[Event], now: Now | None) -> None:
+        """Show what was before, and then what came live meanwhile."""
+        if now:
+            self._watcher.show_now(now)
+        while before:
+            for event in before:
+                if self._is_new(event):
+                    self._watcher.replay(event)
+            before, self._kept_back = self._kept_back or [], []
+        self._kept_back = None
 
     def hear(self, entry: Event | Now) -> None:
-        """Get what is new."""
+        """Show what is new."""
         if isinstance(entry, Now):
-            self._on_now(entry)
+            self._watcher.show_now(entry)
         elif self._kept_back is not None:
             self._kept_back.append(entry)
-        else:
-            self._deliver(entry)
+        elif self._is_new(entry):
+            self._watcher.show(entry)
 
-    def _deliver(self, event: Event) -> None:
-        if event.order > self._seen:
-            self._seen = event.order
-            self._on_event(event)
+    def _is_new(self, event: Event) -> bool:
+        if event.order <= self._seen:
+            return False
+        self._seen = event.order
+        return True
 
 
 @dataclass(slots=True)
 class _Channel:
-    """The watchers of one ticket, and how far its two streams were read."""
+    """The seats of one ticket's watchers, and how far its two streams were read."""
 
     cursors: dict[str, str]
-    watchers: list[Watcher] = field(default_factory=list)
+    seats: list[_Seat] = field(default_factory=list)
 
 
 class Feed:
@@ -87,23 +100,23 @@ class Feed:
         if self._reader:
             self._reader.kill()
 
-    def watch(self, watcher: Watcher, after: str) -> None:
-        """Let `watcher` see everything behind the event `after`, now and from now on, until `leave`."""
-        channel = self._channels.get(watcher.ticket)
-        if channel is None:
-            channel = _Channel(self._cursors_at_the_end(watcher.ticket))
-            channel = self._channels.setdefault(watcher.ticket, channel)
-        channel.watchers.append(watcher)
-        self._wake_reader()
-        watcher.catch_up(self.client, after)
-
-    def leave(self, watcher: Watcher) -> None:
-        """Stop showing anything to `watcher`."""
-        channel = self._channels.get(watcher.ticket)
-        if channel and watcher in channel.watchers:
-            channel.watchers.remove(watcher)
-            if not channel.watchers:
-                del self._channels[watcher.ticket]
+    @contextmanager
+    def watching(self, ticket: int, watcher: Watcher, after: str) -> Iterator[None]:
+        """Let `watcher` see everything of the ticket behind the event `after`, until the block is left."""
+        if ticket not in self._channels:
+            cursors = self._cursors_at_the_end(ticket)
+            self._channels.setdefault(ticket, _Channel(cursors))  # another watcher may have been quicker
+        channel = self._channels[ticket]
+        seat = _Seat(watcher, after)
+        channel.seats.append(seat)
+        try:
+            self._wake_reader()
+            seat.catch_up(events.history(self.client, ticket, after), events.now(self.client, ticket))
+            yield
+        finally:
+            channel.seats.remove(seat)
+            if not channel.seats and self._channels.get(ticket) is channel:
+                del self._channels[ticket]
 
     def _cursors_at_the_end(self, ticket: int) -> dict[str, str]:
         """What is already in the streams is the watchers' to catch up with."""
@@ -137,8 +150,8 @@ class Feed:
             if channel is None:
                 continue
             channel.cursors[stream] = entry_id
-            for watcher in list(channel.watchers):
-                watcher.hear(entry)
+            for seat in list(channel.seats):
+                seat.hear(entry)
 
     def _wake_reader(self) -> None:
         """A read that blocks does not know of the new watcher's streams."""

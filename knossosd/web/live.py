@@ -7,6 +7,7 @@ so the last id that a client has seen is always one that it can come back with.
 
 import json
 import logging
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -18,7 +19,7 @@ from knossosd.tickets import questions
 from knossosd.tickets.events import BEGINNING, Event, Now, order_of
 from knossosd.tickets.record import State
 from knossosd.tickets.store import Tickets
-from knossosd.web.feed import Feed, Watcher
+from knossosd.web.feed import Feed
 from knossosd.web.socket import NORMAL, TRY_AGAIN, Closed, LiveSocket
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ def _after(event_id: str) -> str:
 
 
 class _Viewer:
-    """One watcher and its socket."""
+    """One watcher and its socket: a `Watcher` of the feed."""
 
     def __init__(self, ticket: int, tickets: Tickets, feed: Feed, socket: LiveSocket, interactive: bool) -> None:
         self._ticket = ticket
@@ -75,30 +76,27 @@ class _Viewer:
             return
         if found.state is State.WAITING and after == BEGINNING:
             self._socket.send(_message("log_message", "The task is queued, please wait..."))
-        watcher = Watcher(self._ticket, self._show, self._show_now)
-        try:
-            self._feed.watch(watcher, after)
+        with self._feed.watching(self._ticket, self, after):
             while True:
                 self._take(self._socket.receive())
-        finally:
-            self._feed.leave(watcher)
 
-    def _show(self, event: Event) -> None:
-        self._pass_on(_written(event))
+    def replay(self, event: Event) -> None:
+        self._socket.send(_written(event))
 
-    def _show_now(self, now: Now) -> None:
+    def show(self, event: Event) -> None:
+        self._offer(_written(event))
+
+    def show_now(self, now: Now) -> None:
         for message in _written_now(now):
-            self._pass_on(message)
+            self._offer(message)
         if self._interactive and now.captcha and now.captcha != self._captcha:
-            self._pass_on(_message("captcha", now.captcha))
+            self._offer(_message("captcha", now.captcha))
         self._captcha = now.captcha
 
-    def _pass_on(self, message: bytes) -> None:
+    def _offer(self, message: bytes) -> None:
         """A socket that is closed, or too slow and closed for it, is noticed by the greenlet that reads from it."""
-        try:
-            self._socket.send(message)
-        except Closed:
-            log.debug("a watcher of ticket %d has left", self._ticket)
+        with suppress(Closed):
+            self._socket.offer(message)
 
     def _take(self, text: str) -> None:
         """What a client says; what makes no sense is ignored, as it always was."""

@@ -48,7 +48,7 @@ def install(app: bottle.Bottle, settings: Settings) -> None:
 def _serve(root: Path, name: str) -> HTTPResponse:
     file = root / name
     hidden = any(part.startswith(".") for part in name.split("/"))
-    if hidden or not file.resolve().is_relative_to(root) or not file.is_file():
+    if hidden or "\0" in name or not file.resolve().is_relative_to(root) or not file.is_file():
         return HTTPResponse("There is no such file.", 404)
     stat = file.stat()
     etag = f'"{stat.st_mtime_ns:x}-{stat.st_size:x}"'

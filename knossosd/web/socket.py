@@ -14,7 +14,7 @@ from socket import SHUT_RDWR
 from typing import Any
 
 import gevent
-from gevent.pywsgi import Input
+from gevent.pywsgi import Input, WSGIHandler
 from gevent.queue import Full, Queue
 from geventwebsocket.exceptions import ProtocolError, WebSocketError
 from geventwebsocket.handler import WebSocketHandler
@@ -61,7 +61,16 @@ class LiveSocket:
         self._writer = gevent.spawn(self._write)
 
     def send(self, text: bytes) -> None:
-        """Send a text message (UTF-8), without waiting. Raises `Closed` when the peer is gone or too slow."""
+        """Send a text message (UTF-8), at the pace of the peer. Raises `Closed` when the peer is gone."""
+        if self._writer.dead:
+            raise Closed
+        try:
+            self._outbox.put(_frame(TEXT, text), timeout=MAX_SILENCE)
+        except Full:
+            raise Closed from None
+
+    def offer(self, text: bytes) -> None:
+        """Send a text message without waiting. Raises `Closed` when the peer is gone, or too slow and sent away."""
         self._enqueue(TEXT, text)
 
     def receive(self) -> str:
@@ -127,7 +136,7 @@ class LiveSocket:
         if self._writer.dead:
             raise Closed
         try:
-            self._outbox.put_nowait(Header.encode_header(True, opcode, b"", len(payload), 0) + payload)
+            self._outbox.put_nowait(_frame(opcode, payload))
         except Full:
             self._writer.kill(block=False)
             raise Closed from None
@@ -148,13 +157,17 @@ class LiveSocket:
         except gevent.queue.Empty:
             if time.monotonic() - self._heard > MAX_SILENCE:
                 raise Closed from None
-            ping: bytes = Header.encode_header(True, PING, b"", 0, 0)
-            return ping
+            return _frame(PING, b"")
 
     def _shut_down(self) -> None:
         """Wakes the reader, too."""
         with suppress(OSError):  # the peer was quicker
             self._socket.shutdown(SHUT_RDWR)
+
+
+def _frame(opcode: int, payload: bytes) -> bytes:
+    header: bytes = Header.encode_header(True, opcode, b"", len(payload), 0)
+    return header + payload
 
 
 class PatientInput(Input):
@@ -195,6 +208,10 @@ class SocketHandler(WebSocketHandler):  # type: ignore[misc]
         finally:
             self.environ["wsgi.websocket"] = None
             self.websocket = None
+
+    def log_request(self) -> None:
+        """The library would log past the server's own log, which keeps secrets out."""
+        WSGIHandler.log_request(self)
 
     def _refuse_handshake(self, status: str) -> list[bytes]:
         self.start_response(status, [("Content-Type", "text/plain"), ("Connection", "close")])

@@ -1,0 +1,244 @@
+"""The HTTP API, as old clients know it, and what was added."""
+
+import base64
+import http.client
+import json
+import socket
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+
+from knossosd.conversion.observer import Level
+from knossosd.faults import Code, Finding
+from knossosd.tickets.execution import Execution
+from knossosd.tickets.store import TICKET_LIMIT, Tickets
+from tests.checkouts import KEY, Checkout, a_document, wait_until
+
+DOCUMENT = json.dumps(a_document("https://host.example/a.7z"))
+
+
+def request(web: Checkout, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, str, dict[str, str]]:
+    connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=10)
+    try:
+        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+        response = connection.getresponse()
+        return response.status, response.read().decode(), {name.lower(): value for name, value in response.getheaders()}
+    finally:
+        connection.close()
+
+
+def form(web: Checkout, path: str, body: str) -> tuple[int, str]:
+    return request(web, "POST", path, body, Content_Type="application/x-www-form-urlencoded")[:2]
+
+
+def test_a_document_is_taken(web: Checkout, tickets: Tickets) -> None:
+    ticket, token = web.submit(a_document("https://host.example/a.7z"), webhook="https://site.example/hook")
+    assert 0 <= ticket < TICKET_LIMIT
+    assert len(token) == 30
+    found = tickets.get(ticket)
+    assert found is not None
+    assert (found.title, found.webhook) == ("My Mod 1.0.0", "https://site.example/hook")
+    assert json.loads(tickets.document(ticket) or "") == a_document("https://host.example/a.7z")
+    assert tickets.client.llen("huey.redis.knossosdconvert") == 1
+
+
+@pytest.mark.parametrize("key", ["", "wrong", KEY + "x", "ünï"])
+def test_without_a_key_nothing_is_taken(web: Checkout, tickets: Tickets, key: str) -> None:
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        web.post("/api/converter/request", passwd=key, data=DOCUMENT)
+    assert caught.value.code == 403
+    assert caught.value.read() == b"Access denied"
+    assert tickets.all() == []
+
+
+def test_the_key_may_come_as_a_header(web: Checkout, tickets: Tickets) -> None:
+    basic = base64.b64encode(f"me:{KEY}".encode()).decode()
+    for authorization in (f"Bearer {KEY}", f"Basic {basic}"):
+        body = json.dumps({"data": json.loads(DOCUMENT)})
+        status, text, _ = request(
+            web, "POST", "/api/converter/request", body, Content_Type="application/json", Authorization=authorization
+        )
+        assert (status, json.loads(text)["ticket"] is None) == (200, False)
+    for authorization in ("Bearer x", "Basic !", "Basic " + base64.b64encode(b"\xff").decode(), "Odd"):
+        status, _, _ = request(web, "POST", "/api/converter/request", "data=x", Authorization=authorization)
+        assert status == 403
+
+
+def test_a_form_may_come_in_parts(web: Checkout, tickets: Tickets) -> None:
+    parts = "".join(
+        f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in (("passwd", KEY), ("data", DOCUMENT))
+    )
+    kind = "multipart/form-data; boundary=b"
+    status, text, _ = request(web, "POST", "/api/converter/request", f"{parts}--b--\r\n", Content_Type=kind)
+    assert (status, json.loads(text)["ticket"] is None) == (200, False)
+
+
+def test_a_large_document_in_a_form_is_taken(web: Checkout, tickets: Tickets) -> None:
+    document = a_document("https://host.example/a.7z", description='"' * 80_000)
+    assert web.submit(document)
+
+
+def test_what_is_not_json_gets_the_old_answer_with_reasons(web: Checkout, tickets: Tickets) -> None:
+    answer = web.post("/api/converter/request", passwd=KEY, data="nonsense")
+    assert (answer["ticket"], answer["token"], answer["error"]) == (None, None, True)
+    assert "JSON" in answer["message"]
+    assert tickets.all() == []
+
+
+def test_all_problems_of_a_document_are_told(web: Checkout, tickets: Tickets) -> None:
+    answer = web.post("/api/converter/request", passwd=KEY, data=json.dumps({"mods": [{"id": "a"}, 5]}))
+    assert {"path": "mods[1]", "message": "must be an object"} in answer["errors"]
+    assert len(answer["errors"]) == 4
+
+
+@pytest.mark.parametrize("webhook", ["javascript:x", "http://u:p@host.example/", "text"])
+def test_a_webhook_must_be_a_link(web: Checkout, tickets: Tickets, webhook: str) -> None:
+    answer = web.post("/api/converter/request", passwd=KEY, data=DOCUMENT, webhook=webhook)
+    assert answer["ticket"] is None
+    assert "webhook" in answer["message"]
+
+
+def test_a_document_that_is_too_large_is_told(web: Checkout, tickets: Tickets) -> None:
+    status, text = form(web, "/api/converter/request", f"passwd={KEY}&data=" + "x" * 250_000)
+    assert status == 413
+    assert json.loads(text)["ticket"] is None
+
+
+def test_a_huge_body_is_refused_before_it_is_read(web: Checkout) -> None:
+    with socket.create_connection(("127.0.0.1", web.port), timeout=10) as connection:
+        head = "POST /api/converter/request HTTP/1.1\r\nHost: x\r\nContent-Length: 50000000000\r\n\r\n"
+        connection.sendall(head.encode() + b"x" * 1000)
+        answer = connection.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"Connection: close" in answer
+
+
+@pytest.mark.parametrize("body", ["", "passwd", "%", "passwd=%ff%fe&data=%ff", "&" * 1000])
+def test_odd_bodies_are_no_server_errors(web: Checkout, body: str) -> None:
+    for path in ("/api/converter/request", "/api/converter/retrieve"):
+        assert form(web, path, body)[0] in (200, 403)
+
+
+def test_the_states_of_a_ticket(web: Checkout, tickets: Tickets) -> None:
+    receipt = tickets.create(DOCUMENT, title="t")
+    waiting = web.get(f"/api/converter/get_status/{receipt.ticket}")
+    assert (waiting["state"], waiting["position"], waiting["attempt"]) == ("WAITING", 1, 0)
+    assert "runtime" not in waiting
+    execution = Execution.claim(tickets, receipt.ticket)
+    assert execution is not None
+    working = web.get(f"/api/converter/get_status/{receipt.ticket}")
+    assert (working["state"], working["attempt"], "position" in working) == ("WORKING", 1, False)
+    execution.finish(result="{}")
+    done = web.get(f"/api/converter/get_status/{receipt.ticket}")
+    assert (done["state"], done["success"]) == ("DONE", True)
+    assert done["runtime"] >= 0
+    assert done["time"] == pytest.approx(working["time"], abs=60)
+
+
+@pytest.mark.parametrize("ticket", ["1", "-1", str(2**53), str(10**30)])
+def test_an_unknown_ticket_is_not_found(web: Checkout, tickets: Tickets, ticket: str) -> None:
+    status, text, headers = request(web, "GET", f"/api/converter/get_status/{ticket}")
+    assert status == 404
+    assert json.loads(text)["error"] is True
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/api/converter/get_status/x", "/api/converter/get_status/1.5", "/api/nothing"])
+def test_an_unknown_address_of_the_api_answers_json(web: Checkout, path: str) -> None:
+    status, text, _ = request(web, "GET", path)
+    assert (status, json.loads(text)["error"]) == (404, True)
+
+
+def test_retrieving(web: Checkout, tickets: Tickets) -> None:
+    receipt = tickets.create(DOCUMENT, title="t")
+
+    def retrieve(ticket: Any = receipt.ticket, token: str = receipt.token) -> Any:
+        return web.post("/api/converter/retrieve", ticket=ticket, token=token)
+
+    assert retrieve(ticket=5) == {"json": None, "success": False, "finished": True, "found": False}
+    assert retrieve(ticket="x")["found"] is False
+    assert retrieve(ticket="-1")["found"] is False
+    assert retrieve() == {"json": None, "success": False, "finished": False, "found": True}
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        retrieve(token="wrong")
+    assert (caught.value.code, caught.value.read()) == (403, b"Failed to validate token!")
+    execution = Execution.claim(tickets, receipt.ticket)
+    assert execution is not None
+    execution.finish(result='{"mods":[]}', warnings=[{"code": "x", "message": "y"}])
+    for _ in range(2):
+        assert retrieve() == {
+            "json": '{"mods":[]}',
+            "success": True,
+            "finished": True,
+            "found": True,
+            "errors": [],
+            "warnings": [{"code": "x", "message": "y"}],
+        }
+
+
+def test_retrieving_a_failure(web: Checkout, tickets: Tickets) -> None:
+    receipt = tickets.create(DOCUMENT, title="t")
+    execution = Execution.claim(tickets, receipt.ticket)
+    assert execution is not None
+    execution.log(Level.ERROR, "oh")
+    execution.finish(result=None, errors=[Finding(Code.ARCHIVE_EMPTY, "Nothing in it.", "Fill it.", "m", "p", "f")])
+    answer = web.post("/api/converter/retrieve", ticket=receipt.ticket, token=receipt.token)
+    assert (answer["json"], answer["success"], answer["finished"]) == (None, False, True)
+    assert answer["errors"] == [
+        {
+            "code": "archive_empty",
+            "message": "Nothing in it.",
+            "hint": "Fill it.",
+            "mod": "m",
+            "package": "p",
+            "file": "f",
+        }
+    ]
+
+
+def test_only_operators_see_all_tasks(web: Checkout, tickets: Tickets) -> None:
+    receipt = tickets.create(DOCUMENT, title="My Mod 1.0.0")
+    status, text, headers = request(web, "GET", "/api/list_tasks")
+    assert (status, text) == (401, "Access denied")
+    assert "www-authenticate" in headers
+    listed = web.get("/api/list_tasks", Authorization=f"Bearer {KEY}")
+    assert list(listed) == [str(receipt.ticket)]
+    assert listed[str(receipt.ticket)]["state"] == "WAITING"
+    assert listed[str(receipt.ticket)]["title"] == "My Mod 1.0.0"
+
+
+def test_the_schema_is_served(web: Checkout) -> None:
+    assert web.get("/schema.json")["title"] == "FreeSpace Open repo document"
+
+
+def test_redis_away_is_told_and_it_comes_back(web: Checkout, valkey: str, tickets: Tickets) -> None:
+    tickets.client.execute_command("CLIENT", "PAUSE", "200")
+    assert web.get("/schema.json")
+    assert form(web, "/api/converter/retrieve", "ticket=1")[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/converter", "/tasks", "/watch/5", "/static/converter.js", "/static/pages.js"])
+def test_pages_are_there_and_safe(web: Checkout, path: str) -> None:
+    status, text, headers = request(web, "GET", path)
+    assert status == 200
+    assert text
+    assert headers["x-content-type-options"] == "nosniff"
+    if not path.startswith("/static"):
+        assert "script-src 'self'" in headers["content-security-policy"]
+        assert "<script>" not in text
+
+
+@pytest.mark.parametrize("path", ["/static/../app.py", "/static/%2e%2e/app.py", "/static/missing.js", "/nothing"])
+def test_nothing_else_is_served(web: Checkout, path: str) -> None:
+    assert request(web, "GET", path)[0] == 404
+
+
+def test_no_secret_stands_in_the_log(web: Checkout) -> None:
+    for path in ("/drop/17/secret-token/0", "/watch/5?after=secret-query"):
+        request(web, "POST" if "drop" in path else "GET", path)
+    wait_until(lambda: "/watch/5?" in web.logs(), "the requests are logged")
+    assert "POST /drop/17/" in web.logs()
+    assert "secret" not in web.logs()

@@ -1,0 +1,265 @@
+"""Watching a ticket through real WebSockets."""
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import websocket
+
+from knossosd.conversion.observer import FileProgress, Level, Snapshot, Stage
+from knossosd.tickets.execution import MAX_LOG_LINES, Execution
+from knossosd.tickets.store import Receipt, Tickets
+from tests.checkouts import Checkout, wait_until
+
+
+class Watching:
+    """A watcher that collects messages."""
+
+    def __init__(self, web: Checkout, ticket: int, kind: str = "watcher", after: str = "") -> None:
+        url = f"ws://127.0.0.1:{web.port}/ws/{kind}/{ticket}" + (f"?after={after}" if after else "")
+        self.connection = websocket.create_connection(url, timeout=10)
+        self.messages: list[Any] = []
+
+    def next(self) -> Any:
+        message = json.loads(self.connection.recv())
+        self.messages.append(message)
+        return message
+
+    def until(self, name: str) -> Any:
+        while True:
+            message = self.next()
+            if message[0] == name:
+                return message
+
+    def say(self, message: Any) -> None:
+        self.connection.send(message if isinstance(message, str) else json.dumps(message))
+
+    @property
+    def lines(self) -> list[str]:
+        return [message[1][0] for message in self.messages if message[0] == "log_message"]
+
+
+@contextmanager
+def watching(*arguments: Any, **options: Any) -> Iterator[Watching]:
+    watcher = Watching(*arguments, **options)
+    try:
+        yield watcher
+    finally:
+        watcher.connection.close()
+
+
+@pytest.fixture
+def receipt(tickets: Tickets) -> Receipt:
+    return tickets.create("{}", title="t")
+
+
+@pytest.fixture
+def execution(tickets: Tickets, receipt: Receipt) -> Execution:
+    claimed = Execution.claim(tickets, receipt.ticket)
+    assert claimed is not None
+    return claimed
+
+
+def test_an_unknown_ticket_is_missing(web: Checkout, tickets: Tickets) -> None:
+    with watching(web, 5) as watcher:
+        assert watcher.next() == ["task_status", ["missing"]]
+        assert watcher.next() == ["log_message", ["The requested task is missing!"]]
+        assert watcher.connection.recv() == ""
+
+
+def test_a_waiting_ticket_says_so(web: Checkout, tickets: Tickets, receipt: Receipt) -> None:
+    with watching(web, receipt.ticket) as watcher:
+        assert watcher.next() == ["log_message", ["The task is queued, please wait..."]]
+        execution = Execution.claim(tickets, receipt.ticket)
+        assert execution is not None
+        execution.log(Level.INFO, "begun")
+        name, arguments, event_id = watcher.next()
+        assert (name, arguments) == ("log_message", ["INFO: begun"])
+        assert event_id
+
+
+def test_early_and_late_watchers_see_the_same(web: Checkout, receipt: Receipt, execution: Execution) -> None:
+    watchers = []
+    for number in range(30):
+        if number % 3 == 0:
+            watchers.append(Watching(web, receipt.ticket))
+        execution.log(Level.INFO, str(number))
+    execution.finish(result="{}")
+    watchers.append(Watching(web, receipt.ticket))
+    for watcher in watchers:
+        watcher.until("done")
+        assert watcher.lines == [f"INFO: {number}" for number in range(30)]
+        assert watcher.messages[-1][:2] == ["done", [True]]
+        watcher.connection.close()
+
+
+def test_watchers_that_come_in_the_middle_of_a_flood_miss_nothing(
+    web: Checkout, receipt: Receipt, execution: Execution
+) -> None:
+    flood = threading.Thread(target=lambda: [execution.log(Level.INFO, str(number)) for number in range(2000)])
+    flood.start()
+    watchers = [Watching(web, receipt.ticket) for _ in range(10)]
+    flood.join()
+    execution.finish(result=None)
+    for watcher in watchers:
+        watcher.until("done")
+        assert watcher.lines == [f"INFO: {number}" for number in range(2000)]
+        watcher.connection.close()
+
+
+def test_a_watcher_that_comes_back_gets_the_rest(web: Checkout, receipt: Receipt, execution: Execution) -> None:
+    for number in range(10):
+        execution.log(Level.INFO, str(number))
+    with watching(web, receipt.ticket) as watcher:
+        last = [watcher.next() for _ in range(4)][-1][2]
+    execution.finish(result="{}")
+    with watching(web, receipt.ticket, after=last) as watcher:
+        watcher.until("done")
+        assert watcher.lines == [f"INFO: {number}" for number in range(4, 10)]
+
+
+@pytest.mark.parametrize("after", ["nonsense", "-5", "1-2-3", "%00", "9" * 40])
+def test_a_senseless_place_is_the_beginning(web: Checkout, receipt: Receipt, execution: Execution, after: str) -> None:
+    execution.log(Level.INFO, "one")
+    with watching(web, receipt.ticket, after=after) as watcher:
+        assert watcher.next()[1] == ["INFO: one"]
+
+
+def test_progress_is_the_newest_and_has_no_id(web: Checkout, receipt: Receipt, execution: Execution) -> None:
+    file = FileProgress("m", "Core", "core.7z", Stage.DOWNLOADING, 42, 100, 7)
+    for fraction in (0.1, 0.2):
+        execution.progress(Snapshot(fraction, (file,)))
+    with watching(web, receipt.ticket) as watcher:
+        assert watcher.next() == ["progress", [0.2, " 42% core.7z"]]
+        name, [shown] = watcher.next()
+        assert name == "file"
+        place = {"mod": "m", "package": "Core", "file": "core.7z"}
+        assert shown == {**place, "stage": "downloading", "done": 42, "total": 100, "rate": 7}
+        execution.progress(Snapshot(0.3, ()))
+        assert watcher.next() == ["progress", [0.3, ""]]
+        execution.finished(file)
+        assert watcher.next()[0] == "file"
+
+
+def test_a_captcha_goes_both_ways(web: Checkout, receipt: Receipt, execution: Execution) -> None:
+    answers: list[str | None] = []
+    with watching(web, receipt.ticket, "inter") as early, watching(web, receipt.ticket) as reader:
+        asking = threading.Thread(target=lambda: answers.append(execution.ask("https://host.example/c.png")))
+        asking.start()
+        assert early.until("captcha") == ["captcha", ["https://host.example/c.png"]]
+        with watching(web, receipt.ticket, "inter") as late:
+            assert late.until("captcha")[1] == ["https://host.example/c.png"]
+            reader.say(["captcha_response", ["from somebody who may only read"]])
+            for nonsense in (
+                "{",
+                "5",
+                "[]",
+                '["captcha_response"]',
+                '["captcha_response", 5]',
+                '["x", []]',
+                "[" * 5000,
+            ):
+                late.say(nonsense)
+            late.say(["user_ready", []])
+            late.say(["captcha_response", ["xyzzy"]])
+            asking.join(10)
+    assert answers == ["xyzzy"]
+    assert "captcha" not in {message[0] for message in reader.messages}
+
+
+def test_a_watcher_is_quick(web: Checkout, tickets: Tickets, receipt: Receipt, execution: Execution) -> None:
+    """A new watcher must not have to wait until the reader's blocking read ends by itself."""
+    other = tickets.create("{}", title="other")
+    with watching(web, other.ticket) as first:
+        first.next()
+        with watching(web, receipt.ticket) as watcher:
+            watcher.connection.settimeout(3)
+            execution.log(Level.INFO, "now")
+            assert watcher.next()[1] == ["INFO: now"]
+
+
+def handshake(web: Checkout, *lines: str) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", web.port), timeout=10)
+    connection.sendall("\r\n".join(["GET /ws/watcher/5 HTTP/1.1", "Host: x", *lines, "", ""]).encode())
+    return connection
+
+
+GOOD = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "key", ["Sec-WebSocket-Key: x", "Sec-WebSocket-Key: !!!", "Sec-WebSocket-Key: " + "A" * 100, "X: y"]
+)
+def test_a_bad_handshake_is_answered_cleanly(web: Checkout, key: str) -> None:
+    with handshake(web, *GOOD[:3], key) as connection:
+        assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_plain_request_is_told_to_upgrade(web: Checkout) -> None:
+    with handshake(web) as connection:
+        assert connection.recv(100).startswith(b"HTTP/1.1 426 ")
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        (b"\x81\x02hi", 1002),
+        (b"\xf1\x82\x00\x00\x00\x00hi", 1002),
+        (b"\x81\xff" + (2**40).to_bytes(8, "big") + bytes(4), 1009),
+        (b"\x81\x81\x00\x00\x00\x00\xff", 1007),
+        (b"\x88\x80\x00\x00\x00\x00", 1000),
+    ],
+)
+def test_bad_frames_end_in_a_clean_close(
+    web: Checkout, receipt: Receipt, execution: Execution, frame: bytes, code: int
+) -> None:
+    with watching(web, receipt.ticket, "inter") as watcher:
+        raw = watcher.connection.sock
+        raw.sendall(frame)
+        answer = raw.recv(100)
+        assert answer == b"\x88\x02" + code.to_bytes(2, "big")
+        assert raw.recv(100) == b""
+
+
+def test_a_ping_is_answered(web: Checkout, receipt: Receipt, execution: Execution) -> None:
+    with watching(web, receipt.ticket) as watcher:
+        watcher.connection.ping(b"are you there")
+        opcode, data = watcher.connection.recv_data(control_frame=True)
+        assert (opcode, data) == (websocket.ABNF.OPCODE_PONG, b"are you there")
+
+
+def test_a_reader_that_is_too_slow_is_sent_away_and_comes_back(
+    web: Checkout, receipt: Receipt, execution: Execution
+) -> None:
+    slow = socket.create_connection(("127.0.0.1", web.port), timeout=10)
+    slow.sendall("\r\n".join([f"GET /ws/watcher/{receipt.ticket} HTTP/1.1", "Host: x", *GOOD, "", ""]).encode())
+    assert slow.recv(12) == b"HTTP/1.1 101"
+    for number in range(6000):
+        execution.log(Level.INFO, f"{number} " + "x" * 3000)
+    received = 0
+    while part := slow.recv(65536):
+        received += len(part)
+    assert received < 6000 * 3000
+    slow.close()
+    with watching(web, receipt.ticket) as patient:
+        execution.finish(result="{}")
+        patient.until("done")
+        assert len(patient.lines) == MAX_LOG_LINES + 1
+
+
+def test_nothing_that_clients_do_is_a_traceback(web: Checkout) -> None:
+    assert "Traceback" not in web.logs()
+
+
+def test_the_feed_forgets_who_has_left(web: Checkout, tickets: Tickets, receipt: Receipt, execution: Execution) -> None:
+    with watching(web, receipt.ticket):
+        pass
+    execution.finish(result="{}")
+    wait_until(lambda: tickets.get(receipt.ticket), "the ticket is there")
+    with watching(web, receipt.ticket) as watcher:
+        assert watcher.next()[0] == "done"
