@@ -195,3 +195,17 @@ def test_a_taken_port_stops_the_launch_with_one_sentence(installation: Checkout)
         assert ended.returncode == 1
         assert "is taken by another program" in ended.stderr
         assert len(ended.stderr.strip().splitlines()) == 1
+
+
+def test_a_conversion_that_outlasts_the_grace_time_starts_again(host: Host, content: bytes) -> None:
+    link, begun, hold = held(host, content)
+    with checkouts.checkout() as copy:
+        conf = copy.folder / "supervisord.conf"
+        conf.write_text(conf.read_text().replace("-t 600", "-t 1"))
+        copy.start_supervisor()
+        ticket, token = copy.submit(a_document(link))
+        assert begun.wait(30)
+        copy.supervisorctl("restart", "knossosd:worker")
+        hold.set()
+        assert copy.outcome(ticket, token)["success"], copy.logs()
+        assert copy.get(f"/api/converter/get_status/{ticket}")["attempt"] == 2

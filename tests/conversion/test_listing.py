@@ -1,0 +1,65 @@
+"""What 7-Zip lists, as data."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from knossosd.conversion.listing import Entry, parse_listing
+
+HEAD = ["", "7-Zip (z) 26.03 (x64)", "", "Listing archive: a.7z", "", "--", "Path = a.7z", "Type = 7z", ""]
+
+
+def listed(*lines: str, head: list[str] = HEAD) -> list[Entry]:
+    return parse_listing([*head, "----------", *lines]).entries
+
+
+def test_entries_of_every_kind() -> None:
+    entries = listed(
+        *["Path = data", "Size = 0", "Attributes = D drwxr-xr-x", "Encrypted = -", ""],
+        *["Path = zip folder", "Folder = +", "Size = 0", "Attributes = ", ""],
+        *["Path = file = odd", "Folder = -", "Size = 12", "Attributes = A -rw-r--r--", "Encrypted = +", ""],
+        *["Path = link", "Size = 4", "Attributes =  lrwxrwxrwx", ""],
+        *["Path = rar link", "Size = 4", "Symbolic Link = ../x", ""],
+        *["Path = stream:x", "Size = 4", "Alternate Stream = +", ""],
+        *["Path = device", "Size = 0", "Attributes =  crw-r--r--", ""],
+        *["Size = ", "Packed Size = ", ""],
+    )
+    assert [(one.path, one.size, one.is_folder, one.is_encrypted, one.is_special) for one in entries] == [
+        ("data", 0, True, False, False),
+        ("zip folder", 0, True, False, False),
+        ("file = odd", 12, False, True, False),
+        ("link", 4, False, False, True),
+        ("rar link", 4, False, False, True),
+        ("stream:x", 4, False, False, True),
+        ("device", 0, False, False, True),
+        ("", None, False, False, False),
+    ]
+
+
+def test_comments_cannot_pretend_to_be_entries() -> None:
+    entries = listed("Path = a", "Size = 1", "Comment = ", "{", "", "Path = evil", "Size = 9", "", "}", "CRC = 1", "")
+    assert [(one.path, one.size) for one in entries] == [("a", 1)]
+
+
+def test_the_innermost_type_counts_and_a_split_is_seen() -> None:
+    head = ["--", "Path = a.001", "Type = Split", "----", "Path = a", "--", "Path = a", "Type = 7z"]
+    listing = parse_listing([*head, "----------"])
+    assert (listing.type, listing.is_split) == ("7z", True)
+    assert parse_listing(["--", "Type = Rar5", "Multivolume = +", "----------"]).is_split
+    assert not parse_listing(["--", "Type = Rar5", "Multivolume = -", "----------"]).is_split
+
+
+def test_remarks_are_kept() -> None:
+    head = ["--", "Path = a", "Type = zip", "ERRORS:", "Unexpected end of archive", "WARNINGS:", "odd"]
+    listing = parse_listing([*head, "Physical Size = 2", "----------"])
+    assert listing.remarks == ["Unexpected end of archive", "odd"]
+
+
+def test_what_stands_behind_the_last_entry_is_no_entry() -> None:
+    assert [one.path for one in listed("Path = a", "Size = 1", "", "", "Errors: 1")] == ["a"]
+    assert [one.path for one in listed("Path = a", "Size = 1")] == ["a"]
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\n\r"), max_size=20), max_size=40))
+def test_no_output_breaks_the_parser(lines: list[str]) -> None:
+    parse_listing(lines)
+    parse_listing([*HEAD, "----------", *lines])

@@ -1,0 +1,78 @@
+"""Telling sites that a conversion has ended."""
+
+import hashlib
+import hmac
+from collections.abc import Iterator
+
+import pytest
+
+from knossosd.conversion.guard import Guard
+from knossosd.conversion.http import WebClient
+from knossosd.faults import Code, InputFault, RemoteFault
+from knossosd.tickets.webhooks import Answer, deliver
+from tests import hosts
+from tests.hosts import Host
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    with hosts.running_host() as host:
+        yield host
+
+
+def client(*trusted: str) -> WebClient:
+    return WebClient(Guard(trusted), connect_timeout=1, idle_timeout=0.3, max_redirects=0)
+
+
+def test_the_body_is_the_old_one_and_the_rest_stands_in_headers(host: Host) -> None:
+    url = host.link("/hook", hosts.says(200, b"thanks"))
+    assert deliver(client("127.0.0.1"), 42, url, "token", now=lambda: 1700000000.9) is Answer.NOTED
+    [request] = host.requests
+    assert (request.command, request.body) == ("POST", b"ticket=42")
+    assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert request.headers["X-Knossos-Timestamp"] == "1700000000"
+    expected = hmac.new(b"token", b"1700000000.ticket=42", hashlib.sha256).hexdigest()
+    assert request.headers["X-Knossos-Signature"] == expected
+
+
+def test_a_delivery_keeps_its_id(host: Host) -> None:
+    url = host.link("/hook", hosts.says(200))
+    for now in (1.0, 2.0):
+        deliver(client("127.0.0.1"), 42, url, "token", now=lambda now=now: now)
+    assert len({request.headers["X-Knossos-Delivery"] for request in host.requests}) == 1
+    assert len({request.headers["X-Knossos-Signature"] for request in host.requests}) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "answer"),
+    [
+        (b'{"cancelled": true}', Answer.CANCELLED),
+        (b'{"cancelled": false}', Answer.NOTED),
+        (b'{"cancelled": "yes"}', Answer.NOTED),
+        (b"[]", Answer.NOTED),
+        (b"\xff", Answer.NOTED),
+        (b"", Answer.NOTED),
+    ],
+)
+def test_only_a_clear_answer_cancels(host: Host, body: bytes, answer: Answer) -> None:
+    assert deliver(client("127.0.0.1"), 42, host.link("/hook", hosts.says(200, body)), "token") is answer
+
+
+@pytest.mark.parametrize("status", [302, 404, 500])
+def test_a_site_that_does_not_take_it_is_asked_again(host: Host, status: int) -> None:
+    url = host.link("/hook", hosts.says(status, Location="http://127.0.0.1/elsewhere"))
+    with pytest.raises(RemoteFault) as caught:
+        deliver(client("127.0.0.1"), 42, url, "token")
+    assert caught.value.finding.code is Code.WEBHOOK_FAILED
+    assert len(host.requests) == 1
+
+
+def test_a_silent_site_is_not_waited_for(host: Host) -> None:
+    with pytest.raises(RemoteFault):
+        deliver(client("127.0.0.1"), 42, host.link("/hook", hosts.stays_silent), "token")
+
+
+@pytest.mark.parametrize("url", ["http://localhost/", "http://127.0.0.1/", "http://127.8.8.8/", "http://[::1]/"])
+def test_sites_of_this_machine_are_refused(url: str) -> None:
+    with pytest.raises(InputFault):
+        deliver(client(), 42, url, "token")
