@@ -14,6 +14,9 @@ import redis
 
 from knossosd.tickets import keys
 
+BATCH = 200
+"""Entries of one stream that are read at once, so that readers of a flood get their turn in between."""
+
 BEGINNING = "0-0"
 """The id before every event."""
 
@@ -75,7 +78,7 @@ def wait(client: redis.Redis, cursors: Mapping[str, str], seconds: float) -> Ite
     Yields the stream's key, the entry's id and the entry, in order within each stream.
     """
     streams: dict[Any, Any] = dict(cursors)
-    replies = cast(Any, client.xread(streams, block=int(seconds * 1000)))
+    replies = cast(Any, client.xread(streams, count=BATCH, block=int(seconds * 1000)))
     for stream, entries in replies.items() if isinstance(replies, dict) else replies:
         for entry_id, fields in entries:
             yield stream, entry_id, _event(entry_id, fields) if "event" in fields else _now(fields)

@@ -137,9 +137,10 @@ def _check_room(settings: Settings) -> int:
 def _events(parser: multipart.PushMultipartParser, length: int) -> Iterator[Any]:
     body, missing = request.environ["wsgi.input"], length
     while missing and not parser.closed:
-        chunk = body.read(min(CHUNK, missing))
-        if not chunk:
-            raise multipart.ParserError("cut off")
+        try:
+            chunk = body.read(min(CHUNK, missing))
+        except OSError as error:  # what pywsgi raises when the client leaves
+            raise multipart.ParserError("cut off") from error
         missing -= len(chunk)
         yield from parser.parse(chunk)
 

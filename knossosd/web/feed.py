@@ -6,7 +6,7 @@ sees every event once and in order, however late it came.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -28,8 +28,8 @@ PAUSE = 1.0
 class Watcher(Protocol):
     """Somebody who watches a ticket."""
 
-    def replay(self, event: Event) -> None:
-        """Show what was before. May take its time."""
+    def replay(self, past: Sequence[Event]) -> None:
+        """Show what was before, and return when it is shown: there may be much, and the watcher slow."""
 
     def show(self, event: Event) -> None:
         """Show what happens now. Must not wait: others watch, too."""
@@ -50,11 +50,10 @@ class _Seat:
         """Show what was before, and then what came live meanwhile."""
         if now:
             self._watcher.show_now(now)
-        while before:
-            for event in before:
-                if self._is_new(event):
-                    self._watcher.replay(event)
-            before, self._kept_back = self._kept_back or [], []
+        self._kept_back = before + (self._kept_back or [])
+        while self._kept_back:
+            pending, self._kept_back = self._kept_back, []
+            self._watcher.replay([event for event in pending if self._is_new(event)])
         self._kept_back = None
 
     def hear(self, entry: Event | Now) -> None:

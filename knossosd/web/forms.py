@@ -45,11 +45,12 @@ def _read(environ: Mapping[str, Any], limit: int) -> bytes:
     length = environ.get("CONTENT_LENGTH") or "0"
     if not length.isdecimal() or int(length) > limit:
         raise FormTooLarge(f"The request has more than {limit} bytes.")
-    body: bytes = environ["wsgi.input"].read(limit + 1)
+    try:
+        body: bytes = environ["wsgi.input"].read(limit + 1)
+    except OSError as error:  # what pywsgi raises when the client leaves
+        raise FormError("The request was cut off.") from error
     if len(body) > limit:
         raise FormTooLarge(f"The request has more than {limit} bytes.")
-    if len(body) < int(length):
-        raise FormError("The request was cut off.")
     return body
 
 

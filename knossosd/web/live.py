@@ -7,6 +7,7 @@ so the last id that a client has seen is always one that it can come back with.
 
 import json
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
@@ -80,8 +81,10 @@ class _Viewer:
             while True:
                 self._take(self._socket.receive())
 
-    def replay(self, event: Event) -> None:
-        self._socket.send(_written(event))
+    def replay(self, past: Sequence[Event]) -> None:
+        for event in past:
+            self._socket.send(_written(event))
+        self._socket.flush()
 
     def show(self, event: Event) -> None:
         self._offer(_written(event))

@@ -15,7 +15,7 @@ from typing import Any
 
 import gevent
 from gevent.pywsgi import Input, WSGIHandler
-from gevent.queue import Full, Queue
+from gevent.queue import Full, JoinableQueue
 from geventwebsocket.exceptions import ProtocolError, WebSocketError
 from geventwebsocket.handler import WebSocketHandler
 from geventwebsocket.websocket import Header, WebSocket
@@ -55,7 +55,7 @@ class LiveSocket:
     def __init__(self, websocket: WebSocket) -> None:
         self._stream = websocket.stream
         self._socket = websocket.handler.socket
-        self._outbox: Queue[bytes | None] = Queue(MAX_WAITING)
+        self._outbox: JoinableQueue[bytes | None] = JoinableQueue(MAX_WAITING)
         self._heard = time.monotonic()
         websocket.closed = True  # the library must not say good-bye once more
         self._writer = gevent.spawn(self._write)
@@ -68,6 +68,11 @@ class LiveSocket:
             self._outbox.put(_frame(TEXT, text), timeout=MAX_SILENCE)
         except Full:
             raise Closed from None
+
+    def flush(self) -> None:
+        """Wait until everything is written. Raises `Closed` when the peer does not take it."""
+        if not self._outbox.join(timeout=MAX_SILENCE) or self._writer.dead:
+            raise Closed
 
     def offer(self, text: bytes) -> None:
         """Send a text message without waiting. Raises `Closed` when the peer is gone, or too slow and sent away."""
@@ -146,6 +151,7 @@ class LiveSocket:
         try:
             while (frame := self._next_frame()) is not None:
                 self._socket.sendall(frame)
+                self._outbox.task_done()
         except (OSError, Closed):
             pass
         finally:
@@ -157,10 +163,13 @@ class LiveSocket:
         except gevent.queue.Empty:
             if time.monotonic() - self._heard > MAX_SILENCE:
                 raise Closed from None
-            return _frame(PING, b"")
+            self._outbox.put_nowait(_frame(PING, b""))
+            return self._outbox.get()
 
     def _shut_down(self) -> None:
-        """Wakes the reader, too."""
+        """Wakes the reader, and whoever waits until everything is written."""
+        for _ in range(self._outbox.unfinished_tasks):
+            self._outbox.task_done()
         with suppress(OSError):  # the peer was quicker
             self._socket.shutdown(SHUT_RDWR)
 
