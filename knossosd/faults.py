@@ -68,7 +68,6 @@ class Code(StrEnum):
     WEBHOOK_FAILED = "webhook_failed"
     SEVENZIP_FAILED = "sevenzip_failed"
     DISK_FULL = "disk_full"
-    CANCELLED = "cancelled"
     WORKER_VANISHED = "worker_vanished"
     INTERNAL = "internal"
 

@@ -12,17 +12,22 @@ INDIRECT_HOSTS = ("freespacemods.net", "fsmods.net", "mediafire.com", "app.box.c
 class Shelf(Protocol):
     """A folder of ours whose files have links."""
 
+    def owns(self, link: str) -> bool:
+        """Whether `link` names something on this shelf, there or not."""
+
     def find(self, link: str) -> Path | None:
-        """The file that `link` names, None when it is not of this shelf."""
+        """The file that `link` names, None when there is none on this shelf."""
 
 
 class LocalFiles:
     """The shelf of `file:` links, for conversions at the command line, where the user's own files are meant."""
 
+    def owns(self, link: str) -> bool:
+        return link.startswith("file:")
+
     def find(self, link: str) -> Path | None:
-        parts = urlsplit(link)
-        named = Path(unquote(parts.path))
-        return named if parts.scheme == "file" and named.is_file() else None
+        named = Path(unquote(urlsplit(link).path))
+        return named if self.owns(link) and named.is_file() else None
 
 
 def on_shelf(links: Sequence[str], shelves: Sequence[Shelf]) -> Path | None:
@@ -32,6 +37,11 @@ def on_shelf(links: Sequence[str], shelves: Sequence[Shelf]) -> Path | None:
             if found := shelf.find(link):
                 return found
     return None
+
+
+def elsewhere(links: Sequence[str], shelves: Sequence[Shelf]) -> list[str]:
+    """The links that have to be downloaded: those that are on no shelf."""
+    return [link for link in links if not any(shelf.owns(link) for shelf in shelves)]
 
 
 def public_links(links: Sequence[str], *, mirror_url: str | None, mirrored: str | None) -> tuple[str, ...]:

@@ -27,9 +27,13 @@ class Mirror:
     path: Path
     url: str
 
+    def owns(self, link: str) -> bool:
+        """Whether `link` is below the mirror's URL."""
+        return link.startswith(self.url + "/")
+
     def find(self, link: str) -> Path | None:
         """The file in the mirror that `link` names; None when the link leads elsewhere or names no file in it."""
-        if not link.startswith(self.url + "/"):
+        if not self.owns(link):
             return None
         root = self.path.resolve()
         named = (root / unquote(urlsplit(link[len(self.url) + 1 :]).path)).resolve()

@@ -21,7 +21,7 @@ from typing import Any
 from knossosd.conversion.archive import inspect
 from knossosd.conversion.board import Board, Track
 from knossosd.conversion.digest import CHUNK, Digester
-from knossosd.conversion.links import on_shelf, public_links
+from knossosd.conversion.links import elsewhere, on_shelf, public_links
 from knossosd.conversion.mirror import Publication
 from knossosd.conversion.observer import Cancelled, Level, Observer, Stage
 from knossosd.conversion.toolbox import Toolbox
@@ -145,6 +145,13 @@ class _Run:
         if own:
             self.observer.log(Level.INFO, f"Reading {entry.file.filename} from the server's own disk")
             return own, self._digest(own, entry.track)
+        links = elsewhere(entry.file.urls, self.toolbox.shelves)
+        if not links:
+            raise InputFault(
+                Code.LOCAL_FILE_MISSING,
+                f"There is no file (any more) where the links of {entry.file.filename} lead on this server.",
+                "Upload it again, or give a link to another host.",
+            )
         self.observer.log(Level.INFO, f"Downloading {entry.file.filename}")
         path = folder / "archive"
         wishes = Wishes(
@@ -154,7 +161,7 @@ class _Run:
             log=self.observer.log,
             ask=self.observer.ask,
         )
-        download = self.toolbox.downloader.fetch(entry.file.urls, path, wishes)
+        download = self.toolbox.downloader.fetch(links, path, wishes)
         return path, download.digest
 
     def _digest(self, path: Path, track: Track) -> Digest:

@@ -30,7 +30,7 @@ Callback = Callable[..., Any]
 
 def make_app(settings: Settings, tickets: Tickets, wake: Callable[[int], None], feed: Feed) -> bottle.Bottle:
     """The app. `wake` tells a worker that a ticket waits; `feed` shows events to watchers."""
-    app = bottle.Bottle(catchall=False)
+    app = bottle.Bottle()
     app.install(_Border())
     for status, handler in ((400, _bad_request), (404, _not_found), (405, _not_allowed)):
         app.error(status, handler)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from knossosd.conversion.links import LocalFiles, on_shelf, public_links
+from knossosd.conversion.links import LocalFiles, elsewhere, on_shelf, public_links
 from knossosd.conversion.mirror import Mirror
 
 MIRROR = "https://mirror.example/fs2"
@@ -36,6 +36,11 @@ def test_the_first_link_that_names_a_file_of_ours_is_read_from_disk(tmp_path: Pa
     assert on_shelf(links, [mirror]) == tmp_path / "a b.7z"
     assert on_shelf(links[:2], [mirror]) is None
     assert on_shelf(links, []) is None
+
+
+def test_links_of_ours_are_never_asked_for(tmp_path: Path) -> None:
+    links = ["https://a.example/x.7z", f"{MIRROR}/missing.7z", "file:///x.7z", f"{MIRROR}2/y.7z"]
+    assert elsewhere(links, [Mirror(tmp_path, MIRROR), LocalFiles()]) == [links[0], links[3]]
 
 
 def test_file_links_are_read_only_where_local_files_are_a_shelf(tmp_path: Path) -> None:

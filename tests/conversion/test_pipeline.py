@@ -233,12 +233,18 @@ def test_a_file_of_this_machine_is_read_only_when_asked_for(tmp_path: Path, plai
     doc = json.dumps(document({"filename": "core.zip", "urls": [link]}))
     repo = parse(doc, LIMITS, schemes=frozenset({"http", "https", "file"})).repo
     refused = convert(repo, toolbox=Toolbox.from_settings(plain), observer=Recorder())
-    assert refused.document is None
+    assert [error.code for error in refused.errors] == [Code.ADDRESS_REFUSED]
     allowed = convert(repo, toolbox=Toolbox.from_settings(plain, LocalFiles()), observer=Recorder())
     assert allowed.document is not None
     [entry] = allowed.document["mods"][0]["packages"][0]["files"]
     assert entry["urls"] == ["https://mirror.example/fs2/my_mod/1.0.0/core.zip"]
     assert (tmp_path / "core.zip").exists()
+
+
+def test_an_upload_that_is_gone_is_told_and_not_asked_for(plain: Settings) -> None:
+    gone = "https://mirror.example/fs2/uploads/abc"
+    outcome = run(document({"filename": "core.zip", "urls": [gone]}), plain)
+    assert [error.code for error in outcome.errors] == [Code.LOCAL_FILE_MISSING]
 
 
 def test_a_plain_file_needs_no_archive(host: str, served: Path, plain: Settings) -> None:

@@ -1,0 +1,158 @@
+"""The pages and the embeddable client, in a real browser."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from knossosd.conversion.observer import Level, Snapshot
+from knossosd.tickets.execution import Execution
+from knossosd.tickets.store import Receipt, Tickets
+from tests import hosts
+from tests.checkouts import KEY, Checkout, a_document, wait_until
+
+
+@pytest.fixture
+def receipt(tickets: Tickets) -> Receipt:
+    return tickets.create("{}", title="My Mod 1.0.0")
+
+
+def claimed(tickets: Tickets, number: int) -> Execution:
+    execution = Execution.claim(tickets, number)
+    assert execution is not None
+    return execution
+
+
+def test_watching_a_conversion(web: Checkout, tickets: Tickets, receipt: Receipt, page: Page) -> None:
+    page.goto(f"{web.url}/watch/{receipt.ticket}")
+    expect(page.locator("#cv-log")).to_contain_text("The task is queued")
+    execution = claimed(tickets, receipt.ticket)
+    execution.log(Level.INFO, "<b>Downloading</b>")
+    execution.progress(Snapshot(0.42, ()))
+    expect(page.locator("#cv-log")).to_contain_text("INFO: <b>Downloading</b>")
+    expect(page.locator("#cv-pg-bar")).to_have_attribute("aria-valuenow", "42")
+    execution.finish(result="{}")
+    expect(page.locator("#cv-pg-bar")).to_have_class("progress-bar progress-bar-success")
+    expect(page.locator("#cv-pg-display")).to_have_text("Done")
+
+
+def test_a_failure_shows_as_one(web: Checkout, tickets: Tickets, receipt: Receipt, page: Page) -> None:
+    claimed(tickets, receipt.ticket).finish(result=None)
+    page.goto(f"{web.url}/watch/{receipt.ticket}")
+    expect(page.locator("#cv-pg-bar")).to_have_class("progress-bar progress-bar-danger")
+
+
+def test_a_captcha_is_answered_in_the_page(web: Checkout, tickets: Tickets, receipt: Receipt, page: Page) -> None:
+    execution = claimed(tickets, receipt.ticket)
+    answers: list[str | None] = []
+    asking = threading.Thread(target=lambda: answers.append(execution.ask(f"{web.url}/static/knossosd.css")))
+    asking.start()
+    page.goto(f"{web.url}/watch/{receipt.ticket}")
+    page.locator(".cv-captcha input").fill("xyzzy")
+    page.locator(".cv-captcha button").click()
+    asking.join(10)
+    assert answers == ["xyzzy"]
+    execution.finish(result="{}")
+
+
+def test_submitting_from_the_page(web: Checkout, tickets: Tickets, page: Page) -> None:
+    page.goto(f"{web.url}/converter")
+    page.locator("textarea").fill('{"id": "a"}')
+    page.locator("input[name=passwd]").fill("wrong")
+    page.get_by_role("button", name="Convert").click()
+    expect(page.get_by_role("alert")).to_contain_text("API key: is not known here")
+    page.locator("input[name=passwd]").fill(KEY)
+    page.get_by_role("button", name="Convert").click()
+    expect(page.get_by_role("alert")).to_contain_text("packages: is missing")
+    page.locator("textarea").fill(json.dumps(a_document("https://host.example/a.7z")))
+    page.get_by_role("button", name="Convert").click()
+    expect(page.locator("#cv-log")).to_contain_text("The task is queued")
+    [ticket] = tickets.all()
+    warning = {"code": "case_conflict", "message": "Twins.", "hint": "Rename them.", "mod": "my_mod"}
+    claimed(tickets, ticket.number).finish(result='{"mods":[]}', warnings=[warning])
+    expect(page.locator("#outcome")).to_contain_text("my_mod: Twins. Rename them.")
+    expect(page.locator("#outcome pre")).to_contain_text('"mods": []')
+    assert page.evaluate("sessionStorage.getItem('knossosd-key')") == KEY
+
+
+def test_the_task_list_asks_for_the_key(web: Checkout, tickets: Tickets, receipt: Receipt, page: Page) -> None:
+    page.goto(f"{web.url}/tasks")
+    page.locator("input[name=key]").fill(KEY)
+    page.get_by_role("button", name="Show").click()
+    expect(page.locator("#tasks")).to_contain_text("My Mod 1.0.0")
+    expect(page.locator("#tasks")).to_contain_text("WAITING")
+
+
+FOREIGN = """<!doctype html><meta charset="utf-8"><div id="here"></div><ol id="got"></ol>
+<script src="{server}/static/converter.js"></script>
+<script>
+const watcher = new {client};
+for (const name of ["log_message", "progress", "done", "task_status"]) {{
+  watcher.on(name, (...args) => {{
+    const li = document.createElement("li");
+    li.textContent = name + " " + JSON.stringify(args);
+    document.querySelector("#got").append(li);
+  }});
+}}
+watcher.bootstrap_ui({container});
+watcher.connect();
+</script>"""
+
+
+@pytest.fixture
+def foreign() -> Iterator[hosts.Host]:
+    """Another site."""
+    with hosts.running_host() as host:
+        yield host
+
+
+@pytest.mark.parametrize(
+    ("client", "container"),
+    [
+        ('TaskWatcher("ws://{host}", "{ticket}", false)', '"#here"'),
+        ('Converter("ws://{host}/ws/converter", {ticket})', 'document.querySelector("#here")'),
+        ('TaskWatcher("ws://{host}/", {ticket}, true)', '[document.querySelector("#here")]'),
+    ],
+)
+def test_a_foreign_page_embeds_the_client(
+    web: Checkout, tickets: Tickets, receipt: Receipt, page: Page, foreign: hosts.Host, client: str, container: str
+) -> None:
+    made = client.format(host=web.url.removeprefix("http://"), ticket=receipt.ticket)
+    html = FOREIGN.format(server=web.url, client=made, container=container)
+    execution = claimed(tickets, receipt.ticket)
+    execution.log(Level.INFO, "one")
+    page.goto(foreign.link("/page", hosts.says(200, html.encode(), Content_Type="text/html")))
+    expect(page.locator("#here #cv-log")).to_contain_text("INFO: one")
+    execution.finish(result="{}")
+    expect(page.locator("#got")).to_contain_text("done [true]")
+    assert page.locator("#got").inner_text().count("INFO: one") == 1
+
+
+def test_the_client_comes_back_after_a_restart(valkey: str, tickets: Tickets, receipt: Receipt, page: Page) -> None:
+    from tests import checkouts
+
+    with checkouts.checkout(REDIS=valkey) as copy:
+        process = copy.start_web()
+        execution = claimed(tickets, receipt.ticket)
+        execution.log(Level.INFO, "before")
+        page.goto(f"{copy.url}/watch/{receipt.ticket}")
+        expect(page.locator("#cv-log")).to_contain_text("before")
+        process.terminate()
+        process.wait(20)
+        execution.log(Level.INFO, "meanwhile")
+        copy.start_web()
+        execution.finish(result="{}")
+        expect(page.locator("#cv-pg-display")).to_have_text("Done", timeout=30_000)
+        assert page.locator("#cv-log").inner_text().split("\n") == ["INFO: before", "INFO: meanwhile"]
+        wait_until(lambda: copy.get("/schema.json"), "the server answers")
+
+
+@pytest.mark.parametrize("name", ["", "converter", "tasks"])
+def test_pages_fit_a_phone(web: Checkout, page: Page, name: str, tmp_path: Path) -> None:
+    page.set_viewport_size({"width": 360, "height": 640})
+    page.goto(f"{web.url}/{name}")
+    page.screenshot(path=tmp_path / "page.png")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360

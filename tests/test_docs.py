@@ -1,0 +1,80 @@
+"""What users rely on is documented: a setting, route, command, event or code that is not fails here."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from knossosd.cli.app import app as command_line
+from knossosd.faults import Code
+from knossosd.settings import CHECKOUT, Settings
+from knossosd.tickets.store import Tickets
+from knossosd.web.app import make_app
+from knossosd.web.feed import Feed
+
+DOCS = CHECKOUT / "docs"
+
+
+def text(*names: str) -> str:
+    return "\n".join((CHECKOUT / name).read_text() for name in names)
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_documented_as_it_is(name: str) -> None:
+    field = Settings.model_fields[name]
+    assert f"| `{name.upper()}` | {field.description} | " in text("docs/settings.md")
+
+
+def test_no_setting_is_documented_that_there_is_not() -> None:
+    documented = set(re.findall(r"^\| `([A-Z_]+)` ", text("docs/settings.md"), re.MULTILINE))
+    assert documented == {name.upper() for name in Settings.model_fields}
+
+
+@pytest.mark.parametrize("code", Code)
+def test_every_code_is_documented(code: Code) -> None:
+    assert f"| `{code.value}` | " in text("docs/faults.md")
+
+
+@pytest.mark.parametrize("code", Code)
+def test_every_code_is_used(code: Code) -> None:
+    sources = [path.read_text() for path in (CHECKOUT / "knossosd").rglob("*.py") if path.name != "faults.py"]
+    assert any(f"Code.{code.name}" in source for source in sources)
+
+
+def test_every_route_is_documented(redis_client: redis.Redis, settings: Settings) -> None:
+    app = make_app(settings, Tickets(redis_client, settings), lambda _: None, Feed(redis_client))
+    documented = text("docs/api.md")
+    for route in app.routes:
+        path = re.sub(r"<(\w+)(:\w+)?>", r"<\1>", route.rule)
+        assert path in documented, f"{route.method} {path}"
+
+
+@pytest.mark.parametrize("command", command_line.registered_commands)
+def test_every_command_is_documented(command: Any) -> None:
+    assert f"`{command.callback.__name__}`" in text("docs/operations.md")
+
+
+@pytest.mark.parametrize(
+    "event", ["log_message", "progress", "file", "captcha", "task_status", "done", "user_ready", "captcha_response"]
+)
+def test_every_event_is_documented(event: str) -> None:
+    assert f"| `{event}` | " in text("docs/api.md")
+
+
+def links(path: Path) -> list[str]:
+    return re.findall(r"\]\(([^)#:]+)\)", path.read_text())
+
+
+@pytest.mark.parametrize("path", [CHECKOUT / "README.md", *DOCS.glob("*.md")], ids=lambda path: path.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    missing: list[Any] = [link for link in links(path) if not (path.parent / link).exists()]
+    assert missing == []
+
+
+def test_every_dependency_is_pinned_with_its_reason() -> None:
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        for line in (CHECKOUT / name).read_text().splitlines():
+            if line and not line.startswith(("#", "-r")):
+                assert re.fullmatch(r"[\w.-]+==[\w.]+ +# .{10,}", line), line
