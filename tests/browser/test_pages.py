@@ -2,7 +2,6 @@
 
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -102,13 +101,6 @@ watcher.connect();
 </script>"""
 
 
-@pytest.fixture
-def foreign() -> Iterator[hosts.Host]:
-    """Another site."""
-    with hosts.running_host() as host:
-        yield host
-
-
 @pytest.mark.parametrize(
     ("client", "container"),
     [
@@ -118,13 +110,13 @@ def foreign() -> Iterator[hosts.Host]:
     ],
 )
 def test_a_foreign_page_embeds_the_client(
-    web: Checkout, tickets: Tickets, receipt: Receipt, page: Page, foreign: hosts.Host, client: str, container: str
+    web: Checkout, tickets: Tickets, receipt: Receipt, page: Page, host: hosts.Host, client: str, container: str
 ) -> None:
     made = client.format(host=web.url.removeprefix("http://"), ticket=receipt.ticket)
     html = FOREIGN.format(server=web.url, client=made, container=container)
     execution = claimed(tickets, receipt.ticket)
     execution.log(Level.INFO, "one")
-    page.goto(foreign.link("/page", hosts.says(200, html.encode(), Content_Type="text/html")))
+    page.goto(host.link("/page", hosts.says(200, html.encode(), Content_Type="text/html")))
     expect(page.locator("#here #cv-log")).to_contain_text("INFO: one")
     execution.finish(result="{}")
     expect(page.locator("#got")).to_contain_text("done [true]")

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,6 @@ import pytest
 from tests import archives, hosts
 from tests.checkouts import ROOT, a_document, free_port
 from tests.hosts import Host
-
-
-@pytest.fixture
-def host() -> Iterator[Host]:
-    with hosts.running_host() as host:
-        yield host
 
 
 def verb(*arguments: str, settings: str = "", **options: Any) -> subprocess.CompletedProcess[str]:

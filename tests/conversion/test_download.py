@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import resource
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -19,12 +18,6 @@ from tests import hosts
 from tests.hosts import Host
 
 CONTENT = bytes(range(256)) * 4000
-
-
-@pytest.fixture
-def host() -> Iterator[Host]:
-    with hosts.running_host() as host:
-        yield host
 
 
 class Fetch:

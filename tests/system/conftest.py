@@ -4,16 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests import checkouts, hosts
+from tests import checkouts
 from tests.checkouts import Checkout
-from tests.hosts import Host
-
-
-@pytest.fixture
-def host() -> Iterator[Host]:
-    """A file server."""
-    with hosts.running_host() as host:
-        yield host
 
 
 @pytest.fixture(scope="package")

@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-from collections.abc import Iterator
 
 import pytest
 
@@ -12,12 +11,6 @@ from knossosd.faults import Code, InputFault, RemoteFault
 from knossosd.tickets.webhooks import Answer, deliver
 from tests import hosts
 from tests.hosts import Host
-
-
-@pytest.fixture
-def host() -> Iterator[Host]:
-    with hosts.running_host() as host:
-        yield host
 
 
 def client(*trusted: str) -> WebClient:
