@@ -27,3 +27,4 @@ def run(source: Path, target: Path, settings: Settings, quiet: bool) -> None:
         display.findings("Errors", outcome.errors, "red")
         raise Stop(Exit.FAILED, "The document was not converted.")
     write_result(target, outcome.document)
+    display.log_line(f"INFO: Wrote {target}")

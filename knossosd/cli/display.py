@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
+from rich.filesize import decimal
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from knossosd.conversion.observer import FileProgress, Level, Snapshot, Stage
@@ -25,13 +26,12 @@ class Display:
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f}%"),
-            DownloadColumn(),
-            TransferSpeedColumn(),
+            TextColumn("{task.fields[size]}"),
             console=self.console,
             transient=True,
             disable=quiet or not self.console.is_terminal,
         )
-        self._whole = self._bars.add_task("everything", total=None)
+        self._whole = self._bars.add_task("everything", total=None, size="")
         self._files: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
@@ -61,10 +61,9 @@ class Display:
         for name in self._files.keys() - shown.keys():
             self._bars.remove_task(self._files.pop(name))
         for name, file in shown.items():
-            task = self._files.setdefault(name, TaskID(-1))
-            if task == -1:
-                task = self._files[name] = self._bars.add_task(name, total=file["total"])
-            self._bars.update(task, total=file["total"], completed=file["done"])
+            if name not in self._files:
+                self._files[name] = self._bars.add_task(name, total=None, size="")
+            self._bars.update(self._files[name], total=file["total"], completed=file["done"], size=_size(file))
 
     def findings(self, title: str, findings: Iterable[Any], style: str) -> None:
         """Show errors or warnings as a list."""
@@ -99,8 +98,8 @@ class ForegroundObserver:
     def progress(self, snapshot: Snapshot) -> None:
         self._display.progress(snapshot.fraction)
         self._display.files(
-            {"stage": file.stage.value, "file": file.file, "done": file.done, "total": file.total}
-            for file in snapshot.running
+            {"stage": one.stage.value, "file": one.file, "done": one.done, "total": one.total, "rate": one.rate}
+            for one in snapshot.running
         )
 
     def finished(self, file: FileProgress) -> None:
@@ -112,3 +111,9 @@ class ForegroundObserver:
 
     def check(self) -> None:
         """Nobody but Ctrl-C calls off a conversion in the foreground."""
+
+
+def _size(file: dict[str, Any]) -> str:
+    of_total = f" of {decimal(file['total'])}" if file["total"] else ""
+    rate = f", {decimal(int(file['rate']))}/s" if file.get("rate") else ""
+    return f"{decimal(file['done'])}{of_total}{rate}"

@@ -1,8 +1,8 @@
 """Documents on disk: reading them, writing results, and the local files that they name."""
 
 import json
+import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -72,9 +72,9 @@ def write_result(path: Path, document: dict[str, Any]) -> None:
         sys.stdout.write(text)
         return
     try:
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            file.write(text)
-        Path(file.name).replace(path)
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(path)
     except OSError as error:
         raise Stop(Exit.FAILED, f"{path} cannot be written: {error.strerror}.") from None
 

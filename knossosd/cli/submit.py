@@ -30,6 +30,7 @@ def run(source: Path, target: Path, server: Server, quiet: bool) -> None:
         display.findings("Errors", map(_sentence, result.get("errors", [])), "red")
         raise Stop(Exit.FAILED, "The document was not converted.")
     write_result(target, json.loads(result["json"]))
+    display.log_line(f"INFO: Wrote {target}")
 
 
 def _upload(server: Server, path: Path, filename: str, display: Display) -> str:

@@ -143,7 +143,7 @@ class _Run:
         entry.track.begin(Stage.DOWNLOADING)
         own = on_shelf(entry.file.urls, self.toolbox.shelves)
         if own:
-            self.observer.log(Level.INFO, f"Reading {entry.file.filename} from the server's own disk")
+            self.observer.log(Level.INFO, f"Reading {entry.file.filename} from disk")
             return own, self._digest(own, entry.track)
         links = elsewhere(entry.file.urls, self.toolbox.shelves)
         if not links:
