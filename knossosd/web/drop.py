@@ -41,7 +41,6 @@ SPARE = 64 * 1024
 KEPT_FREE = 256 * MIB
 """Bytes of disk that an upload must leave for everybody else."""
 
-
 BOUND = "-"
 """What stands in the path in place of the old token."""
 
@@ -150,16 +149,18 @@ def _take_file(
 ) -> tuple[str, str, int]:
     """Write the field `file` to `file`; returns its name, hex SHA-256 and size."""
     digest, size, name = hashlib.sha256(), 0, None
+    in_file = False
     for event in events:
         if isinstance(event, multipart.MultipartSegment):
-            if event.name != "file" or name is not None:
+            in_file = event.name == "file" and name is None
+            if not in_file:
                 continue
             name = event.filename or ""
             if not permission.covers(name):
                 raise Refused(403, "Access denied")
             if Path(name).suffix.lower().removeprefix(".") not in settings.upload_extensions:
                 raise Refused(200, _error("Invalid filename!"))
-        elif event and name is not None:
+        elif event and in_file:
             size += len(event)
             if size > settings.max_content_length or (permission.size is not None and size > permission.size):
                 raise Refused(413, _error(f"Files of more than {settings.max_content_length} bytes are not taken."))

@@ -38,11 +38,12 @@ DRAINED = 1024 * 1024
 """Bytes of a body nobody wanted that are still read, so that the client gets to see the answer."""
 
 DRAIN_TIME = 2.0
+"""Seconds that this may take."""
 
 NORMAL, PROTOCOL_ERROR, NOT_TEXT, TOO_BIG, TRY_AGAIN = 1000, 1002, 1007, 1009, 1013
 """Status codes of RFC 6455 for the end of a connection."""
 
-TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 
 
 class Closed(Exception):
@@ -180,15 +181,17 @@ def _frame(opcode: int, payload: bytes) -> bytes:
 
 
 class PatientInput(Input):
-    """A request's body. What the application leaves of it is read only so far."""
+    """A request's body. What the application leaves of it is read only so far; `is_left` says that more remains."""
 
-    __slots__ = ()
+    __slots__ = ("is_left",)
 
     def _discard(self) -> None:
+        self.is_left = True
         with gevent.Timeout(DRAIN_TIME, False):  # type: ignore[arg-type]
             left = DRAINED
             while left > 0 and (data := self.read(min(left, 65536))):
                 left -= len(data)
+            self.is_left = left <= 0
 
 
 class SocketHandler(WebSocketHandler):  # type: ignore[misc]
@@ -201,6 +204,11 @@ class SocketHandler(WebSocketHandler):  # type: ignore[misc]
             self.wsgi_input = PatientInput(body.rfile, body.content_length, body.socket, body.chunked_input)
             environ["wsgi.input"] = self.wsgi_input
         return environ
+
+    def handle_one_response(self) -> None:
+        super().handle_one_response()
+        if getattr(self.wsgi_input, "is_left", False):
+            self.close_connection = True  # the rest of the body must not be taken for the next request
 
     def upgrade_websocket(self) -> Any:
         if "HTTP_SEC_WEBSOCKET_KEY" in self.environ and not _is_socket_key(self.environ["HTTP_SEC_WEBSOCKET_KEY"]):

@@ -38,10 +38,7 @@ def set_up(machine: Path) -> tuple[int, str]:
     done = subprocess.run(
         ["bash", "-c", "set -euo pipefail; . ./environment.sh; make_environment requirements.txt; echo ready"],
         cwd=machine,
-        env={
-            **{name: value for name, value in os.environ.items() if name.startswith("PIP_")},
-            "PATH": str(machine / "bin"),
-        },
+        env={**pip_settings, "PATH": str(machine / "bin")},
         text=True,
         capture_output=True,
         timeout=100,

@@ -116,6 +116,23 @@ def test_a_huge_body_is_refused_before_it_is_read(web: Checkout) -> None:
     assert b"Connection: close" in answer
 
 
+def test_a_body_that_nobody_wants_is_not_the_next_request(web: Checkout) -> None:
+    smuggled = b"GET /api/converter/get_status/1 HTTP/1.1\r\nHost: x\r\n\r\n"
+    body = smuggled.rjust(3_000_000, b"\n")
+    with socket.create_connection(("127.0.0.1", web.port), timeout=10) as connection:
+        head = f"POST /static/converter.js HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+        connection.sendall(head.encode())
+        answer = b""
+        try:
+            connection.sendall(body)
+            while part := connection.recv(65536):
+                answer += part
+        except OSError:
+            pass  # the server has closed, with our body unread
+    assert answer.count(b"HTTP/1.1 ") <= 1
+    assert b"no such ticket" not in answer
+
+
 @pytest.mark.parametrize("body", ["", "passwd", "%", "passwd=%ff%fe&data=%ff", "&" * 1000])
 def test_odd_bodies_are_no_server_errors(web: Checkout, body: str) -> None:
     for path in ("/api/converter/request", "/api/converter/retrieve"):

@@ -118,6 +118,8 @@ def test_a_body_without_a_file_is_denied(web: Checkout) -> None:
 def test_other_fields_do_not_matter(web: Checkout) -> None:
     other = b'--b\r\nContent-Disposition: form-data; name="note"\r\n\r\nhello\r\n'
     assert drop(web, other + multipart(b"with a note"))[1]["size"] == 11
+    behind = multipart(b"with a note").removesuffix(b"--b--\r\n") + other + b"--b--\r\n"
+    assert drop(web, behind)[1]["sha256"] == hashlib.sha256(b"with a note").hexdigest()
 
 
 def bound(t: int, filename: str, size: int, key: str = KEY) -> str:
