@@ -68,7 +68,11 @@ def convert(number: int) -> None:
 @upkeep.task(name="deliver_webhook", retries=webhooks.RETRIES, retry_delay=webhooks.RETRY_DELAY, retry_backoff=2)
 def deliver_webhook(number: int, url: str, token: str) -> None:
     """Tell the site at `url` that the ticket is done; on failure Huey tries again, later each time."""
-    answer = webhooks.deliver(WebClient.for_webhooks(settings), number, url, token)
+    try:
+        answer = webhooks.deliver(WebClient.for_webhooks(settings), number, url, token)
+    except InputFault as fault:  # another try cannot help
+        log.warning("the webhook of ticket %d is given up: %s", number, fault)
+        return
     if answer is webhooks.Answer.CANCELLED:
         tickets().remove(number)
 

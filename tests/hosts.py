@@ -145,6 +145,7 @@ def drips(request: Request) -> None:
     """A byte now and then."""
     request.send_response(200)
     request.send_header("Content-Length", "1000000")
+    request.send_header("ETag", '"slow"')
     request.end_headers()
     while not request.server.stopping.wait(0.02):
         request.wfile.write(b"x")

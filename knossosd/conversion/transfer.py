@@ -76,7 +76,7 @@ class Transfer:
         self._url = url
         self._file = file
         self._wishes = wishes
-        self._deadline = deadline
+        self._pace = _Pace(limits, deadline)
         self._digester = Digester()
         self._validator: str | None = None
         self._total: int | None = None
@@ -89,8 +89,12 @@ class Transfer:
             try:
                 self._request()
                 return self._digester.digest()
-            except RemoteFault:
-                if self._validator is None or self._digester.size <= before:
+            except RemoteFault as fault:
+                if fault.finding.code is not Code.DOWNLOAD_FAILED:
+                    raise
+                brought_something = self._digester.size > before and self._validator is not None
+                starts_over = self._digester.size == 0 < before
+                if not (brought_something or starts_over):
                     raise
                 self._wishes.log(Level.INFO, f"Resuming {self._url} at {self._digester.size} bytes")
         raise RemoteFault(Code.DOWNLOAD_FAILED, "The connection breaks off again and again.", "Try another host.")
@@ -106,6 +110,7 @@ class Transfer:
         if self._validator is not None:
             headers = {"Range": f"bytes={self._digester.size}-", "If-Range": self._validator}
         response, url = self._client.get(self._url, headers=headers)
+        self._pace.begin()
         with response:
             if response.status == 206 and self._continues(response):
                 self._read(response)
@@ -160,16 +165,8 @@ class Transfer:
         return beginning
 
     def _read(self, response: Response) -> None:
-        window_began, window_size = time.monotonic(), self._digester.size
         while chunk := self._next(response):
             self._write(chunk)
-            now = time.monotonic()
-            if now > self._deadline:
-                raise InputFault(Code.DOWNLOAD_TOO_SLOW, "The download took too long.", "Use a faster host.")
-            if now - window_began >= self._limits.window:
-                if self._digester.size - window_size < self._limits.min_speed * (now - window_began):
-                    raise RemoteFault(Code.DOWNLOAD_TOO_SLOW, "The host is too slow.", "Use a faster host.")
-                window_began, window_size = now, self._digester.size
         if self._total is not None and self._digester.size != self._total:
             raise RemoteFault(
                 Code.DOWNLOAD_FAILED,
@@ -238,9 +235,11 @@ class Transfer:
         self._wishes.check()
         decode = not self._url.lower().endswith((".gz", ".tgz"))
         try:
-            return response.read1(CHUNK, decode_content=decode)
+            chunk: bytes = response.read1(CHUNK, decode_content=decode)
         except (HTTPError, OSError) as error:
             raise broken(error) from error
+        self._pace.note(len(chunk))
+        return chunk
 
     def _write(self, chunk: bytes) -> None:
         self._hold_to_size(self._digester.size + len(chunk))
@@ -255,6 +254,29 @@ class Transfer:
                 f"The file is larger than {self._limits.max_size} bytes.",
                 "Split the package into several archives.",
             )
+
+
+class _Pace:
+    """Watches that a transfer neither crawls nor goes on for ever."""
+
+    def __init__(self, limits: TransferLimits, deadline: float) -> None:
+        self._limits = limits
+        self._deadline = deadline
+
+    def begin(self) -> None:
+        """An answer begins to come."""
+        self._since, self._received = time.monotonic(), 0
+
+    def note(self, size: int) -> None:
+        """So many more bytes came. Raises `InputFault` or `RemoteFault` with the code DOWNLOAD_TOO_SLOW."""
+        now = time.monotonic()
+        self._received += size
+        if now > self._deadline:
+            raise InputFault(Code.DOWNLOAD_TOO_SLOW, "The download took too long.", "Use a faster host.")
+        if now - self._since >= self._limits.window:
+            if self._received < self._limits.min_speed * (now - self._since):
+                raise RemoteFault(Code.DOWNLOAD_TOO_SLOW, "The host is too slow.", "Use a faster host.")
+            self.begin()
 
 
 def _validator_of(response: Response) -> str | None:
