@@ -50,6 +50,8 @@ class Execution:
         self._log_lines = 0
         self._log_lock = threading.Lock()
         self._shown = Snapshot(0.0, ())
+        self._captcha: str | None = None
+        self._asking = threading.Lock()  # watchers are asked one question at a time
 
     @classmethod
     def claim(cls, tickets: Tickets, number: int) -> Self | None:
@@ -102,24 +104,21 @@ class Execution:
 
     def progress(self, snapshot: Snapshot) -> None:
         self._shown = snapshot
-        self._show(captcha=None)
+        self._show()
 
     def finished(self, file: FileProgress) -> None:
         self._publish("file", asdict(file))
 
     def ask(self, image_url: str) -> str | None:
-        self._client.delete(keys.answers(self._number))
-        self._show(captcha=image_url)
-        deadline = time.monotonic() + self._tickets.settings.answer_timeout
-        try:
-            while (left := deadline - time.monotonic()) > 0:
-                self.check()
-                answer = questions.wait_for_answer(self._client, self._number, min(left, ANSWER_POLL))
-                if answer is not None:
-                    return answer
-            return None
-        finally:
-            self._show(captcha=None)
+        with self._asking:
+            self._client.delete(keys.answers(self._number))
+            self._captcha = image_url
+            self._show()
+            try:
+                return self._wait_for_answer()
+            finally:
+                self._captcha = None
+                self._show()
 
     def check(self) -> None:
         if self._lost.is_set():
@@ -177,8 +176,17 @@ class Execution:
             [self._id, *_flat(events.encode(name, *arguments))],
         )
 
-    def _show(self, captcha: str | None) -> None:
-        shown = self._shown
+    def _wait_for_answer(self) -> str | None:
+        deadline = time.monotonic() + self._tickets.settings.answer_timeout
+        while (left := deadline - time.monotonic()) > 0:
+            self.check()
+            answer = questions.wait_for_answer(self._client, self._number, min(left, ANSWER_POLL))
+            if answer is not None:
+                return answer
+        return None
+
+    def _show(self) -> None:
+        shown, captcha = self._shown, self._captcha
         files = tuple(asdict(file) for file in shown.running)
         current = events.Now(shown.fraction, shown.text, files, captcha)
         self._run(

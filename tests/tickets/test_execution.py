@@ -263,6 +263,42 @@ def test_a_question_is_shown_answered_and_gone(tickets: Tickets, receipt: Receip
     assert questions.answer(tickets.client, receipt.ticket, "late") is False
 
 
+def test_progress_of_others_does_not_hide_a_question(tickets: Tickets, receipt: Receipt) -> None:
+    execution = claimed(tickets, receipt)
+    answers: list[str | None] = []
+    asking = threading.Thread(target=lambda: answers.append(execution.ask("https://host.example/1.png")))
+    asking.start()
+    while not found(tickets, receipt).question:
+        assert asking.is_alive()
+    execution.progress(Snapshot(0.5, ()))
+    now = events.now(tickets.client, receipt.ticket)
+    assert now is not None
+    assert (now.progress, now.captcha) == (0.5, "https://host.example/1.png")
+    assert questions.answer(tickets.client, receipt.ticket, "xyzzy")
+    asking.join(10)
+    assert answers == ["xyzzy"]
+
+
+def test_one_question_waits_for_the_other(tickets: Tickets, receipt: Receipt) -> None:
+    execution = claimed(tickets, receipt)
+    answers: dict[str, str | None] = {}
+
+    def ask(image: str) -> None:
+        answers[image] = execution.ask(image)
+
+    asking = [threading.Thread(target=ask, args=(f"https://host.example/{number}.png",)) for number in range(2)]
+    for thread in asking:
+        thread.start()
+    while any(thread.is_alive() for thread in asking):
+        question = found(tickets, receipt).question
+        if question and question not in answers:
+            questions.answer(tickets.client, receipt.ticket, f"answer to {question}")
+            while question not in answers:
+                assert any(thread.is_alive() for thread in asking)
+    assert answers == {image: f"answer to {image}" for image in answers}
+    assert len(answers) == 2
+
+
 def test_nobody_answers_in_time(redis_client: redis.Redis, settings: Settings) -> None:
     tickets = Tickets(redis_client, settings.model_copy(update={"answer_timeout": 0.1}))
     receipt = tickets.create("{}", title="")
