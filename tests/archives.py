@@ -101,6 +101,25 @@ def make_old_tar(path: Path, files: Files) -> Path:
     return path
 
 
+def sparse_tar(end: bytes, hole: int) -> bytes:
+    """A tar with one sparse file: a hole, then some bytes. The standard library reads such tars and writes none."""
+    info = tarfile.TarInfo("sparse")
+    info.type, info.size = tarfile.GNUTYPE_SPARSE, 0
+    header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+
+    def number(value: int) -> bytes:
+        octal = b"%011o\0" % value
+        return octal if len(octal) == 12 else b"\x80" + value.to_bytes(11, "big")
+
+    header[124:136] = number(len(end))
+    header[386:398] = number(hole)
+    header[398:410] = number(len(end))
+    header[483:495] = number(hole + len(end))
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header) + end.ljust(512, b"\0") + bytes(1024)
+
+
 def make_zst(path: Path, content: bytes) -> Path:
     """A Zstandard frame of stored blocks."""
     frame = io.BytesIO()

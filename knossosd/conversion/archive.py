@@ -146,13 +146,11 @@ class _Inspector:
         with self.sevenzip.stream(self.path, timeout=self.limits.timeout, check=self.check) as run:
             try:
                 digests = digest_members(run.chunks(), sizes, lambda done: self.advance(done, total))
+                self._expect_success(run.wait(), listing)
+                return [Member(entry.path, digest) for entry, digest in zip(files, digests, strict=True)]
             except StreamMismatch:
-                digests = None
-            ended = run.wait()
-        self._expect_success(ended, listing)
-        if digests is None:
-            return self._read_unpacked(files)
-        return [Member(entry.path, digest) for entry, digest in zip(files, digests, strict=True)]
+                pass  # damaged, or the sizes lie: unpacking shows which
+        return self._read_unpacked(files)
 
     def _read_unpacked(self, files: list[Entry]) -> list[Member]:
         """Unpack everything, and look at the regular files on disk."""
@@ -166,7 +164,9 @@ class _Inspector:
             self._watch(folder)
             found = {str(path.relative_to(folder)): path for path in _regular_files(folder)}
             # 7-Zip also complains about links that it would not make; those are left out anyway.
-            if complaints.is_damage(ended) or any(entry.path not in found for entry in files if not entry.is_special):
+            if complaints.is_damage(ended) or not all(
+                _is_whole(entry, found, ended) for entry in files if not entry.is_special
+            ):
                 raise complaints.explain(ended, [], self.name)
             self._leave_out(sorted(special))
             done, members = 0, []
@@ -192,7 +192,7 @@ class _Inspector:
             stream = ChunkReader(self._counted(run.chunks(), size))
             if is_tar(stream.peek(BLOCK)):
                 members = self._read_tar(stream)
-                while stream.read(BLOCK):  # what pads a tar has to be read for 7-Zip to check the whole
+                while stream.read(CHUNK):  # what pads a tar has to be read for 7-Zip to check the whole
                     pass
             else:
                 members = [Member(self._inner_name(listing), _digest(stream))]
@@ -201,9 +201,15 @@ class _Inspector:
         return members
 
     def _read_tar(self, stream: ChunkReader) -> list[Member]:
-        members, left_out = read_tar(stream, lambda done: self.advance(done, None), self.limits.max_members)
+        members, left_out = read_tar(stream, self._advance_in_tar, self.limits.max_members)
         self._leave_out(left_out)
         return members
+
+    def _advance_in_tar(self, done: int) -> None:
+        """The files of a tar may be larger than the tar: sparse ones have holes."""
+        self.check()
+        self._hold_to_limits(0, done)
+        self.advance(done, None)
 
     def _inner_name(self, listing: Listing) -> str:
         """The name that the compressed file remembers, or else its own without the last ending."""
@@ -280,6 +286,13 @@ class _Inspector:
             self._hold_to_limits(0, done)
             self.advance(done, total)
             yield chunk
+
+
+def _is_whole(entry: Entry, found: dict[str, Path], ended: Ended) -> bool:
+    """Whether the entry was unpacked; one that 7-Zip could not unpack may have left an empty file."""
+    if entry.path not in found:
+        return False
+    return ended.code in (0, 1) or entry.size in (None, found[entry.path].lstat().st_size)
 
 
 def _is_disk_image(listing: Listing) -> bool:

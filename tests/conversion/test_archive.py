@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -227,6 +228,22 @@ def test_a_zip_that_lies_about_its_sizes_does_not_pass(tmp_path: Path) -> None:
     tight = ArchiveLimits(max_unpacked_size=1_000_000, max_members=10, timeout=60)
     with pytest.raises(InputFault):
         read(path, limits=tight)
+
+
+def test_the_holes_of_a_sparse_file_count(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    path.write_bytes(archives.sparse_tar(b"end", 10**11))
+    tight = ArchiveLimits(max_unpacked_size=10**8, max_members=10, timeout=60)
+    assert fault(path, limits=tight).finding.code is Code.ARCHIVE_TOO_LARGE
+
+
+def test_a_method_that_7zip_does_not_know_is_told(tmp_path: Path) -> None:
+    path = archives.make_zip(tmp_path / "a.zip", {"a.txt": b"x" * 100, "b.txt": b"y" * 100}, zipfile.ZIP_STORED)
+    data = bytearray(path.read_bytes())
+    local, central = data.index(b"PK\x03\x04"), data.index(b"PK\x01\x02")
+    data[local + 8 : local + 10] = data[central + 10 : central + 12] = (250).to_bytes(2, "little")
+    path.write_bytes(data)
+    assert fault(path).finding.code is Code.ARCHIVE_UNREADABLE
 
 
 def test_time_is_limited(tmp_path: Path) -> None:
