@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 . ./environment.sh
 
-READY_SECONDS=60
+READY_TRIES=600
 
 main() {
   local demo=no port=()
@@ -40,13 +40,27 @@ refuse_second_start() {
   if [ -S var/supervisor.sock ] && supervisorctl -c supervisord.conf pid > /dev/null 2>&1; then
     stop "The server of this checkout already runs, at $address."
   fi
-  python - "$address" <<'PYTHON' || stop "The port of $address is taken by another program: change it in conf/settings.py."
-import sys
-from urllib.parse import urlsplit
-from knossosd.cli.setup import is_port_taken
-address = urlsplit(sys.argv[1])
-sys.exit(is_port_taken(address.hostname, address.port))
-PYTHON
+  if is_taken; then
+    stop "The port of $address is taken by another program: change it in conf/settings.py."
+  fi
+}
+
+# The subshells close the connection again. bash's /dev/tcp needs no program of the system.
+is_taken() {
+  (exec 3<> "$(device)") 2> /dev/null
+}
+
+answers() {
+  (
+    exec 3<> "$(device)"
+    printf 'GET /schema.json HTTP/1.0\r\n\r\n' >&3
+    read -r -t 10 <&3
+  ) 2> /dev/null
+}
+
+device() {
+  local place=${address#http://}
+  echo "/dev/tcp/${place%:*}/${place##*:}"
 }
 
 start_supervisor() {
@@ -57,19 +71,15 @@ start_supervisor() {
 
 wait_until_ready() {
   local waited=0
-  until python - "$address" <<'PYTHON' 2> /dev/null
-import sys, urllib.request
-urllib.request.urlopen(sys.argv[1] + "/schema.json", timeout=5).close()
-PYTHON
-  do
+  until answers; do
     kill -0 "$supervisor" 2> /dev/null || stop "The server did not start: see var/log/launch.log."
     waited=$((waited + 1))
-    if [ "$waited" -gt "$READY_SECONDS" ]; then
+    if [ "$waited" -gt "$READY_TRIES" ]; then
       kill -TERM "$supervisor"
       wait_for_supervisor
       stop "The server did not answer in time: see the files in var/log/."
     fi
-    sleep 0.3
+    sleep 0.1
   done
 }
 

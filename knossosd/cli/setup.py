@@ -1,7 +1,6 @@
 """Making a checkout ready to run."""
 
 import secrets
-import socket
 from pathlib import Path
 
 from knossosd.cli.exits import Exit, Stop
@@ -22,15 +21,6 @@ def run(port: int | None) -> None:
         _write_settings(path, port or 8080)
     elif port is not None and load(path).api_listen[1] != port:
         raise Stop(Exit.INVALID, f"{path} exists and names another port: change it there.")
-
-
-def is_port_taken(host: str, port: int) -> bool:
-    """Whether somebody already answers there."""
-    try:
-        socket.create_connection((host, port), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 def announce() -> str:
