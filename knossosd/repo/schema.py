@@ -85,7 +85,9 @@ Link = Annotated[str, AfterValidator(_check_link)]
 class Written(BaseModel):
     """A part of a document. `generated` names fields that only generated documents have."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(
+        extra="allow", frozen=True, model_title_generator=lambda model: model.__name__.removeprefix("Written")
+    )
     generated: ClassVar[frozenset[str]] = frozenset()
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from knossosd.faults import Code
 from knossosd.repo.document import MAX_PROBLEMS, DocumentLimits, InvalidDocument, json_schema, parse
@@ -288,6 +289,20 @@ def test_the_schema_knows_every_form() -> None:
     assert len(schema["anyOf"]) == 2
     described = schema["$defs"]["WrittenMod"]["properties"]
     assert all(field.get("description") for field in described.values())
+
+
+def test_the_schema_agrees_with_the_reader() -> None:
+    validator = Draft202012Validator(json_schema())
+    Draft202012Validator.check_schema(json_schema())
+    pair = {"name": "Core", "files": [[[LINK], {"a.7z": {"dest": "data"}}], a_file("b.7z")]}
+    listed = a_package(environment=[{"type": "os", "value": "linux", "not": True}])
+    action = {"type": "move", "paths": ["a/*"], "dest": ""}
+    for good in (a_mod(), {"mods": [a_mod(), a_mod(version="2")]}, a_mod(pair), a_mod(listed), a_mod(actions=[action])):
+        assert problems(good) == {}
+        assert [error.message for error in validator.iter_errors(good)] == []
+    for bad in ({}, [], {"mods": []}, a_mod(version=5), a_mod(a_package("A", a_file(urls="x"))), a_mod(type="odd")):
+        assert problems(bad)
+        assert not validator.is_valid(bad)
 
 
 json_values = st.recursive(
