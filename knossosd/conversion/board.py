@@ -18,16 +18,15 @@ BEHIND = {
     Stage.WAITING: 0.0,
     Stage.DOWNLOADING: 0.0,
     Stage.INSPECTING: 0.5,
-    Stage.MIRRORING: 0.95,
     Stage.DONE: 1.0,
     Stage.FAILED: 1.0,
 }
 """How much of an archive's whole way lies behind it when a stage begins."""
 
-LENGTH = {Stage.DOWNLOADING: 0.5, Stage.INSPECTING: 0.45}
-"""How much of the whole way a stage with measurable progress makes up."""
+LENGTH = {Stage.DOWNLOADING: 0.5, Stage.INSPECTING: 0.5}
+"""How much of the whole way a running stage makes up."""
 
-RUNNING = {Stage.DOWNLOADING, Stage.INSPECTING, Stage.MIRRORING}
+RUNNING = {Stage.DOWNLOADING, Stage.INSPECTING}
 
 
 class Board:

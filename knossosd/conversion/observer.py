@@ -23,7 +23,6 @@ class Stage(StrEnum):
     WAITING = "waiting"
     DOWNLOADING = "downloading"
     INSPECTING = "inspecting"
-    MIRRORING = "mirroring"
     DONE = "done"
     FAILED = "failed"
 

@@ -2,7 +2,7 @@
 
     fetch     every archive, several at once: from a folder of ours, or downloaded from the first link that works
     inspect   each archive as soon as it is there: every file inside it with its checksums
-    publish   all archives on the mirror, or none
+    publish   all archives on the mirror in one go, or none: another conversion may rely on what it finds there
     describe  where every file lands, and the document that says so
 
 What is wrong with one archive does not stop the others: a modder hears of all problems at once.

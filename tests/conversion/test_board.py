@@ -60,7 +60,7 @@ def test_many_changes_make_few_snapshots(recorder: Recorder, clock: Clock) -> No
 def test_progress_grows_through_the_stages_to_one(recorder: Recorder, clock: Clock) -> None:
     board = Board(recorder, clock)
     track = board.track("mod", "package", "a.7z")
-    for stage in (Stage.DOWNLOADING, Stage.INSPECTING, Stage.MIRRORING):
+    for stage in (Stage.DOWNLOADING, Stage.INSPECTING):
         for done in (0, 50, 100):
             clock.now += INTERVAL
             if done == 0:
