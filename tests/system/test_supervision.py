@@ -209,3 +209,20 @@ def test_a_conversion_that_outlasts_the_grace_time_starts_again(host: Host, cont
         hold.set()
         assert copy.outcome(ticket, token)["success"], copy.logs()
         assert copy.get(f"/api/converter/get_status/{ticket}")["attempt"] == 2
+
+
+def test_several_web_processes_share_the_port(valkey: str) -> None:
+    with checkouts.checkout(REDIS=valkey) as copy:
+        conf = copy.folder / "supervisord.conf"
+        conf.write_text(conf.read_text().replace("numprocs=1", "numprocs=3"))
+        copy.start_supervisor()
+
+        def webs() -> list[str]:
+            return [line for line in copy.supervisorctl("status").splitlines() if "web_" in line and "RUNNING" in line]
+
+        wait_until(lambda: len(webs()) == 3, "three web processes run")
+        ticket, _ = copy.submit(a_document("http://127.0.0.1:1/down.7z"))
+        for _ in range(20):
+            assert copy.state(ticket) in ("WAITING", "WORKING", "DONE")
+        copy.supervisorctl("restart", "knossosd:web_1")
+        wait_until(lambda: len(webs()) == 3, "three web processes run again")
