@@ -15,6 +15,7 @@ from functools import cache
 
 from huey import RedisHuey, crontab
 
+from knossosd import logs
 from knossosd import settings as settings_module
 from knossosd.conversion import workspace
 from knossosd.conversion.http import WebClient
@@ -31,6 +32,7 @@ from knossosd.tickets.reaper import reap
 from knossosd.tickets.store import Tickets
 
 log = logging.getLogger(__name__)
+logs.set_up()
 
 try:
     settings = settings_module.current()

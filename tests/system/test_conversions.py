@@ -53,12 +53,14 @@ def test_a_mod_goes_all_the_way(installation: Checkout, host: Host, tmp_path: Pa
 
 def test_a_bad_archive_is_told_with_its_place(installation: Checkout, host: Host) -> None:
     link = host.link("/broken.7z", hosts.says(200, b"7z\xbc\xaf\x27\x1c" + bytes(100)))
-    outcome = installation.outcome(*installation.submit(a_document(link, id="bad_mod")))
+    ticket, token = installation.submit(a_document(link, id="bad_mod"))
+    outcome = installation.outcome(ticket, token)
     assert (outcome["success"], outcome["json"]) == (False, None)
     [error] = outcome["errors"]
     assert (error["mod"], error["package"], error["file"]) == ("bad_mod", "Core", "broken.7z")
     assert error["code"].startswith("archive_")
     assert not (installation.folder / "var" / "mirror" / "bad_mod").exists()
+    assert f"INFO knossosd.tasks: ticket {ticket} failed: bad_mod / Core / broken.7z: " in installation.logs()
 
 
 def test_ten_late_watchers_see_the_same_complete_log(installation: Checkout, host: Host, tmp_path: Path) -> None:
