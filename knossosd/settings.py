@@ -21,6 +21,9 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 VAR = CHECKOUT / "var"
 """Everything that the running server writes outside the mirror: sockets, logs, Redis's file, work in progress."""
 
+SOCKET_PATH_LIMIT = 103
+"""Bytes of a unix socket's path that both Linux (108) and macOS (104) take."""
+
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 HOUR, DAY = 3600, 86400
 
@@ -138,7 +141,7 @@ class Settings(BaseModel):
     @property
     def redis_url(self) -> str:
         """Where Redis answers: the operator's server, or the embedded one's socket."""
-        return self.redis or f"unix://{VAR / 'redis.sock'}"
+        return self.redis or f"unix://{socket_path('redis.sock')}"
 
     @property
     def work_path(self) -> Path:
@@ -149,6 +152,14 @@ class Settings(BaseModel):
 def settings_file() -> Path:
     """The file that the settings are read from."""
     return Path(os.environ.get("KNOSSOSD_SETTINGS") or CHECKOUT / "conf" / "settings.py")
+
+
+def socket_path(name: str) -> Path:
+    """Where the unix socket `name` is. Raises `SettingsError` when the checkout's path is too long for sockets."""
+    path = VAR / name
+    if len(os.fsencode(path)) > SOCKET_PATH_LIMIT:
+        raise SettingsError(f"The path {path} is too long for a socket: move the checkout to a shorter path.")
+    return path
 
 
 def load(path: Path) -> Settings:

@@ -4,7 +4,7 @@ import secrets
 from pathlib import Path
 
 from knossosd.cli.exits import Exit, Stop
-from knossosd.settings import CHECKOUT, VAR, SettingsError, load, settings_file
+from knossosd.settings import CHECKOUT, VAR, SettingsError, load, settings_file, socket_path
 
 TEMPLATE = CHECKOUT / "conf" / "settings.py.dist"
 
@@ -14,6 +14,10 @@ def run(port: int | None) -> None:
 
     With a `port`, a fresh settings file gets it; an existing file keeps its own, so another port is refused.
     """
+    try:
+        socket_path("supervisor.sock")
+    except SettingsError as error:
+        raise Stop(Exit.INVALID, str(error)) from None
     for folder in (VAR, VAR / "log"):
         folder.mkdir(mode=0o700, exist_ok=True)
     path = settings_file()

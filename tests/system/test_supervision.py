@@ -226,3 +226,12 @@ def test_several_web_processes_share_the_port(valkey: str) -> None:
             assert copy.state(ticket) in ("WAITING", "WORKING", "DONE")
         copy.supervisorctl("restart", "knossosd:web_1")
         wait_until(lambda: len(webs()) == 3, "three web processes run again")
+
+
+def test_a_path_that_is_too_long_for_sockets_is_one_sentence(tmp_path: Path) -> None:
+    copy = Checkout(tmp_path / ("d" * 60) / ("e" * 60))
+    link_environment(copy)
+    ended = copy.run("./launch.sh")
+    assert ended.returncode == 2
+    assert ended.stderr.count("too long for a socket") == 1
+    assert len(ended.stderr.strip().splitlines()) == 1
