@@ -93,6 +93,9 @@ class Settings(BaseModel):
     webhook_timeout: float = Field(default=10, gt=0, description="Time limit for one webhook delivery.")
 
     # archives
+    cores: int | None = Field(
+        default=None, gt=0, description="Processor cores that unpacking may use on this machine; unset: all."
+    )
     max_archive_size: int = Field(default=20 * GIB, gt=0, description="Largest archive that is fetched.")
     max_unpacked_size: int = Field(default=100 * GIB, gt=0, description="Most bytes that one archive may unpack to.")
     max_members: int = Field(default=200_000, gt=0, description="Most files in one archive.")

@@ -8,8 +8,11 @@ links.py      which links are ours, which are public
 download.py   an archive from its links to a file;  captcha.py  hosts that ask first
 http.py       outgoing requests;  guard.py  which addresses they may reach
 
-archive.py    an archive's files with their checksums
-sevenzip.py   the 7-Zip program;  listing.py  what it lists;  members.py  what it streams;  tarball.py  tars
+archive.py    an archive's files with their checksums;  reading.py  the reading of one archive
+streamed.py   from a stream;  compressed.py  from a tar or one compressed file;  unpacked.py  from the disk, at need
+shares.py     what several processes can unpack side by side;  cores.py  how many may
+sevenzip.py   the 7-Zip program;  listing.py  what it lists;  complaints.py  what it complains about
+members.py    the files in a stream;  tarball.py  in a tar;  readahead.py  reading a pipe ahead
 
 digest.py     checksums;  mirror.py  publishing;  workspace.py  where work in progress lies
 """

@@ -1,7 +1,13 @@
-"""Checksums and sizes of bytes that pass by once."""
+"""Checksums and sizes of bytes that pass by once.
+
+md5 and sha256 do not wait for each other: both release the interpreter lock, so large pieces are given to two threads.
+"""
 
 import hashlib
+import os
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 from knossosd.repo.contents import Digest
@@ -9,23 +15,46 @@ from knossosd.repo.contents import Digest
 CHUNK = 1024 * 1024
 """Bytes per read: large enough that hashing, which releases the interpreter lock, outweighs the loop around it."""
 
+WORTH_A_THREAD = 128 * 1024
+"""Bytes from which handing a piece to another thread costs less than it gains."""
+
 
 class Digester:
-    """Feed it bytes; ask for the `Digest` of all that came so far."""
+    """Feed it bytes; ask for the `Digest` of all that came so far. The bytes must not change afterwards."""
+
+    __slots__ = ("_md5", "_pending", "_sha256", "size")
 
     def __init__(self) -> None:
         self.size = 0
         # Not for security: these are the checksums that the formats ask for.
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._sha256 = hashlib.sha256()
+        self._pending: Future[None] | None = None
 
     def update(self, data: bytes | memoryview) -> None:
-        self._md5.update(data)
+        size = len(data)
+        self.size += size
+        self._settle()
+        if size < WORTH_A_THREAD:
+            self._md5.update(data)
+        else:
+            self._pending = _threads().submit(self._md5.update, data)
         self._sha256.update(data)
-        self.size += len(data)
 
     def digest(self) -> Digest:
+        self._settle()
         return Digest(self.size, self._md5.hexdigest(), self._sha256.hexdigest())
+
+    def _settle(self) -> None:
+        """Let md5 finish the piece before; it may lag one piece behind sha256, which takes half as long."""
+        if self._pending is not None:
+            self._pending.result()
+            self._pending = None
+
+
+def digest_bytes(data: bytes | memoryview) -> Digest:
+    """The `Digest` of a small content that is there as a whole."""
+    return Digest(len(data), hashlib.md5(data, usedforsecurity=False).hexdigest(), hashlib.sha256(data).hexdigest())
 
 
 def read_chunks(path: Path) -> Iterator[bytes]:
@@ -41,3 +70,9 @@ def digest_file(path: Path) -> Digest:
     for chunk in read_chunks(path):
         digester.update(chunk)
     return digester.digest()
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """The threads that compute md5, made when a process first needs them: a forked worker inherits no threads."""
+    return ThreadPoolExecutor(os.cpu_count(), "md5")

@@ -5,23 +5,30 @@ The listing is a head per level (a self-extracting archive has two levels, a spl
 may, and stand in braces.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import chain
+from typing import NamedTuple
 
-FIRST_ENTRY = "----------"
+FIRST_ENTRY = b"\n----------\n"
 HEADS = ("--", "----")
+COMMENT = re.compile(rb"^\{\n(?:.*\n)*?\}\n", re.MULTILINE)
+COMMENT_BEGINS = re.compile(rb"^\{\n", re.MULTILINE)
+LINKS = ("Symbolic Link", "Hard Link", "Copy Link")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry. `size` is None when the archive does not say; `special` is an entry that is no regular file or
-    folder: a link, an alternate stream, a device."""
+class Entry(NamedTuple):
+    """One entry. `size` is None when the archive does not say; `block` names the solid block in a 7z that the entry is
+    packed in; `is_special` is an entry that is no regular file or folder: a link, an alternate stream, a device."""
 
     path: str
     size: int | None
     is_folder: bool
     is_encrypted: bool
     is_special: bool
+    block: str = ""
 
 
 @dataclass(slots=True)
@@ -30,6 +37,7 @@ class Listing:
 
     type: str = ""
     is_split: bool = False
+    is_solid: bool = False
     remarks: list[str] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
 
@@ -39,24 +47,47 @@ class Listing:
         return [entry for entry in self.entries if not entry.is_folder]
 
 
-def parse_listing(lines: Iterable[str]) -> Listing:
-    """The listing that `lines`, without their line ends, print."""
+def parse_listing(pieces: Iterable[bytes]) -> Listing:
+    """The listing that 7-Zip printed, in any pieces. Names that are not UTF-8 show as replacement characters."""
     listing = Listing()
-    rest = iter(lines)
-    _read_head(rest, listing)
-    listing.entries.extend(_entry(fields) for fields in _blocks(rest))
+    lines = _without_comments(pieces)
+    head = mark = rest = b""
+    for piece in lines:
+        head, mark, rest = (head + piece).partition(FIRST_ENTRY)
+        if mark:
+            break
+    _read_head(head.decode(errors="replace").split("\n"), listing)
+    for text in _whole_blocks(chain([rest], lines)):
+        listing.entries += _entries(text.decode(errors="replace"))
     return listing
 
 
-def _read_head(lines: Iterator[str], listing: Listing) -> None:
+def _without_comments(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Whole lines, without the comments between them."""
+    rest = b""
+    for piece in pieces:
+        whole, end, rest = (rest + piece.replace(b"\r", b"")).rpartition(b"\n")
+        text = COMMENT.sub(b"", whole + end)
+        if begun := COMMENT_BEGINS.search(text):
+            text, rest = text[: begun.start()], text[begun.start() :] + rest
+        yield text
+    yield rest
+
+
+def _whole_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same text in pieces that end where a block ends."""
+    rest = b""
+    for piece in pieces:
+        blocks, _, rest = (rest + piece).rpartition(b"\n\n")
+        yield blocks
+    yield rest
+
+
+def _read_head(lines: Iterable[str], listing: Listing) -> None:
     inside = remarking = False
     for line in lines:
-        if line == FIRST_ENTRY:
-            return
         if line in HEADS:
             inside, remarking = True, False
-        elif line == "{":
-            _skip_comment(lines)
         elif inside:
             name, equals, value = line.partition(" = ")
             if line in ("WARNINGS:", "ERRORS:"):
@@ -74,52 +105,46 @@ def _note_property(name: str, value: str, listing: Listing) -> None:
         listing.is_split |= value == "Split"
     elif name == "Multivolume":
         listing.is_split |= value == "+"
+    elif name == "Solid":
+        listing.is_solid = value == "+"
     elif name in ("Warning", "Error"):
         listing.remarks.append(value)
 
 
-def _blocks(lines: Iterator[str]) -> Iterator[dict[str, str]]:
-    """The fields of each entry, up to the empty line behind it."""
-    fields: dict[str, str] = {}
-    for line in lines:
-        if line == "{":
-            _skip_comment(lines)
-        elif line:
-            name, equals, value = line.partition(" = ")
-            if not equals:
-                name = name.removesuffix(" =")
-            fields.setdefault(name, value)
-        elif fields:
-            if "Size" in fields:  # what stands behind the last entry is a summary
-                yield fields
-            fields = {}
-    if "Size" in fields:
-        yield fields
-
-
-def _skip_comment(lines: Iterator[str]) -> None:
-    for line in lines:
-        if line == "}":
-            return
+def _entries(text: str) -> Iterator[Entry]:
+    """The entries that whole blocks describe."""
+    for block in text.split("\n\n"):
+        # Of a name that stands twice the first counts, hence the turn.
+        fields = dict([line.partition(" = ")[::2] for line in block.split("\n")[::-1]])
+        if "Size" in fields:  # what stands behind the last entry is a summary
+            yield _entry(fields)
 
 
 def _entry(fields: dict[str, str]) -> Entry:
-    # "D drwxr-xr-x": the attributes of Windows, then the mode of Unix, either of which may be missing.
-    attributes = fields.get("Attributes", "")
-    mode = next((word for word in attributes.split() if len(word) == len("drwxr-xr-x")), "-")
-    is_folder = fields.get("Folder") == "+" or "D" in attributes.split(" ")[0]
-    is_special = (
-        mode[0] not in "-d0"
-        or "L" in attributes.split(" ")[0]
-        or any(fields.get(name) for name in ("Symbolic Link", "Hard Link", "Copy Link"))
-        or fields.get("Alternate Stream") == "+"
-        or fields.get("Anti") == "+"
-    )
-    size = fields.get("Size", "")
+    is_folder, is_special = _kind(fields.get("Attributes", ""), fields.get("Folder"))
+    if not is_special:
+        is_special = (
+            any(fields.get(name) for name in LINKS)
+            or fields.get("Alternate Stream") == "+"
+            or fields.get("Anti") == "+"
+        )
+    size = fields["Size"]
     return Entry(
-        path=fields.get("Path", ""),
-        size=int(size) if size.isdecimal() else None,
-        is_folder=is_folder,
-        is_encrypted=fields.get("Encrypted") == "+",
-        is_special=is_special and not is_folder,
+        fields.get("Path", ""),
+        int(size) if size.isdecimal() else None,
+        is_folder,
+        fields.get("Encrypted") == "+",
+        is_special and not is_folder,
+        fields.get("Block", ""),
     )
+
+
+@cache
+def _kind(attributes: str, folder: str | None) -> tuple[bool, bool]:
+    """Whether an entry is a folder, and whether its attributes make it special.
+
+    "D drwxr-xr-x": the attributes of Windows, then the mode of Unix, either of which may be missing.
+    """
+    windows = attributes.split(" ")[0]
+    mode = next((word for word in attributes.split() if len(word) == len("drwxr-xr-x")), "-")
+    return folder == "+" or "D" in windows, mode[0] not in "-d0" or "L" in windows

@@ -1,8 +1,8 @@
 """Cutting one stream of unpacked files into its members, and digesting each."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from knossosd.conversion.digest import Digester
+from knossosd.conversion.digest import WORTH_A_THREAD, Digester, digest_bytes
 from knossosd.repo.contents import Digest
 
 
@@ -13,38 +13,48 @@ class StreamMismatch(Exception):
 def digest_members(chunks: Iterable[bytes], sizes: Sequence[int], advance: Callable[[int], None]) -> list[Digest]:
     """The digest of each member of a stream whose members have the `sizes` (bytes) and follow one another.
 
-    `advance` is told the bytes read so far, once a chunk. Raises `StreamMismatch`, at the latest when the stream ends.
+    `advance` is told the bytes of each chunk after it was read. Raises `StreamMismatch`, at the latest when the stream
+    ends.
     """
-    digests: list[Digest] = []
-    digester, missing = Digester(), 0
-    coming = iter(sizes)
-    read = 0
-
-    def next_member() -> bool:
-        """Finish the member that is complete, and all empty ones behind it; False when no member is left."""
-        nonlocal digester, missing
-        while missing == 0:
-            size = next(coming, None)
-            if size is None:
-                return False
-            digester, missing = Digester(), size
-            if size == 0:
-                digests.append(digester.digest())
-        return True
-
-    for chunk in chunks:
-        view = memoryview(chunk)
-        while view:
-            if not next_member():
-                raise StreamMismatch
-            part = view[:missing]
-            digester.update(part)
-            missing -= len(part)
-            if missing == 0:
-                digests.append(digester.digest())
-            view = view[len(part) :]
-        read += len(chunk)
-        advance(read)
-    if missing or next_member():
+    stream = _Stream(chunks, advance)
+    digests = []
+    for size in sizes:
+        part = stream.take(size)
+        if len(part) == size < WORTH_A_THREAD:
+            digests.append(digest_bytes(part))
+            continue
+        digester = Digester()
+        digester.update(part)
+        while digester.size < size:
+            digester.update(stream.take(size - digester.size))
+        digests.append(digester.digest())
+    if not stream.is_over():
         raise StreamMismatch
     return digests
+
+
+class _Stream:
+    """Chunks, taken in parts that never span two of them."""
+
+    def __init__(self, chunks: Iterable[bytes], advance: Callable[[int], None]) -> None:
+        self._chunks: Iterator[bytes] = iter(chunks)
+        self._advance = advance
+        self._chunk = memoryview(b"")
+        self._start = 0
+
+    def take(self, size: int) -> memoryview:
+        """The next bytes, at most `size` and at least one of those that are missing."""
+        if self._start == len(self._chunk) and size and not self._fetch():
+            raise StreamMismatch
+        part = self._chunk[self._start : self._start + size]
+        self._start += len(part)
+        return part
+
+    def is_over(self) -> bool:
+        return self._start == len(self._chunk) and not self._fetch()
+
+    def _fetch(self) -> bool:
+        """Go on to the next chunk that is not empty; False when there is none."""
+        self._advance(len(self._chunk))
+        self._chunk, self._start = memoryview(next(filter(None, self._chunks), b"")), 0
+        return len(self._chunk) > 0

@@ -189,8 +189,7 @@ class _Run:
         inspection = inspect(
             path,
             entry.file.filename,
-            sevenzip=self.toolbox.sevenzip,
-            limits=self.toolbox.archive_limits,
+            tools=self.toolbox.archive_tools,
             workspace=folder,
             advance=entry.track.advance,
             check=self._check,

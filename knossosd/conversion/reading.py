@@ -1,0 +1,105 @@
+"""The reading of one archive: what is known of it, what it may cost, and what is noticed on the way."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from knossosd.conversion import complaints
+from knossosd.conversion.cores import Cores
+from knossosd.conversion.listing import Listing
+from knossosd.conversion.sevenzip import Check, Ended, SevenZip
+from knossosd.faults import Code, Finding, InputFault
+from knossosd.repo.names import examples
+
+Advance = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveLimits:
+    """What reading one archive may cost: bytes it unpacks to, number of its files, seconds."""
+
+    max_unpacked_size: int
+    max_members: int
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What archives are read with."""
+
+    sevenzip: SevenZip
+    cores: Cores
+    limits: ArchiveLimits
+
+
+@dataclass(slots=True)
+class Reading:
+    """One archive: the file at `path`, which the document calls `name`.
+
+    `workspace` is a folder for what has to be unpacked. `advance` is told the unpacked bytes so far and, when it is
+    known, their total; `check` raises when the conversion was called off.
+    """
+
+    path: Path
+    name: str
+    tools: Tools
+    workspace: Path
+    advance: Advance
+    check: Check
+    warnings: list[Finding] = field(default_factory=list)
+
+    @property
+    def sevenzip(self) -> SevenZip:
+        return self.tools.sevenzip
+
+    @property
+    def timeout(self) -> float:
+        return self.tools.limits.timeout
+
+    def hold_to_limits(self, members: int, size: int) -> None:
+        """Raises `InputFault` when so many files or unpacked bytes are more than what is accepted."""
+        if members > self.tools.limits.max_members:
+            raise InputFault(
+                Code.ARCHIVE_TOO_LARGE,
+                f"{self.name} holds {members} files; at most {self.tools.limits.max_members} are accepted.",
+                "Split it into several archives, or pack the files into a .vp.",
+            )
+        if size > self.tools.limits.max_unpacked_size:
+            raise InputFault(
+                Code.ARCHIVE_TOO_LARGE,
+                f"{self.name} unpacks to more than {self.tools.limits.max_unpacked_size} bytes.",
+                "Split it into several archives.",
+            )
+
+    def leave_out(self, names: list[str]) -> None:
+        """Note that the special entries with these names are not among the files."""
+        if names:
+            self.warn(
+                Code.MEMBER_LEFT_OUT,
+                f"{self.name} holds links or other special entries, which were left out: {examples(names)}.",
+                "Pack the files themselves in place of links: Windows has no such entries.",
+            )
+
+    def warn(self, code: Code, message: str, hint: str) -> None:
+        """Note something that the modder should know."""
+        self.warnings.append(Finding(code, message, hint))
+
+    def expect_success(self, ended: Ended, listing: Listing) -> None:
+        """Raises the fault that made 7-Zip end with an error."""
+        if ended.code not in (0, 1):
+            raise complaints.explain(ended, listing.remarks, self.name)
+
+    def checked(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """The chunks, as long as nobody calls the conversion off."""
+        for chunk in chunks:
+            self.check()
+            yield chunk
+
+    def counted(self, chunks: Iterator[bytes], total: int | None) -> Iterator[bytes]:
+        """The chunks, as long as they are no more than what may be unpacked."""
+        done = 0
+        for chunk in chunks:
+            done += len(chunk)
+            self.hold_to_limits(0, done)
+            self.advance(done, total)
+            yield chunk

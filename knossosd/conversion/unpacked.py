@@ -1,0 +1,70 @@
+"""Reading an archive by unpacking it: the way for archives with links, hidden sizes, or sizes that are not true.
+
+7-Zip writes into a fresh folder, in which nothing but regular files is looked at.
+"""
+
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from knossosd.conversion import complaints
+from knossosd.conversion.digest import digest_file
+from knossosd.conversion.listing import Entry
+from knossosd.conversion.reading import Reading
+from knossosd.conversion.sevenzip import Ended
+from knossosd.repo.contents import Member
+
+
+def read_unpacked(reading: Reading, files: Sequence[Entry]) -> list[Member]:
+    """The regular files among the listed `files`, with their digests. Raises the fault of a damaged archive."""
+    special = {entry.path for entry in files if entry.is_special}
+    folder = Path(tempfile.mkdtemp(prefix="unpacked-", dir=reading.workspace))
+    try:
+        with reading.sevenzip.extract(
+            reading.path, folder, timeout=reading.timeout, check=lambda: _watch(reading, folder)
+        ) as run:
+            ended = run.wait()
+        _watch(reading, folder)
+        found = {str(path.relative_to(folder)): path for path in _regular_files(folder)}
+        # 7-Zip also complains about links that it would not make; those are left out anyway.
+        if complaints.is_damage(ended) or not all(
+            _is_whole(entry, found, ended) for entry in files if not entry.is_special
+        ):
+            raise complaints.explain(ended, [], reading.name)
+        reading.leave_out(sorted(special))
+        done, members = 0, []
+        for path in found.keys() - special:
+            reading.check()
+            members.append(Member(path, digest_file(found[path])))
+            done += members[-1].digest.size
+            reading.advance(done, None)
+        order = {entry.path: index for index, entry in enumerate(files)}
+        return sorted(members, key=lambda member: (order.get(member.path, len(order)), member.path))
+    finally:
+        shutil.rmtree(folder)
+
+
+def _watch(reading: Reading, folder: Path) -> None:
+    """Listed sizes may lie, so look at what 7-Zip really writes."""
+    reading.check()
+    sizes = [path.lstat().st_size for path in _regular_files(folder)]
+    reading.hold_to_limits(len(sizes), sum(sizes))
+
+
+def _is_whole(entry: Entry, found: dict[str, Path], ended: Ended) -> bool:
+    """Whether the entry was unpacked; one that 7-Zip could not unpack may have left an empty file."""
+    if entry.path not in found:
+        return False
+    return ended.code in (0, 1) or entry.size in (None, found[entry.path].lstat().st_size)
+
+
+def _regular_files(folder: Path) -> Iterator[Path]:
+    """The regular files below `folder`; links are never followed."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = Path(parent, name)
+            if stat.S_ISREG(path.lstat().st_mode):
+                yield path
