@@ -178,7 +178,7 @@ def worker(source: str, target: str) -> None:
     from knossosd.settings import current
 
     settings = current()
-    print(timed(lambda: run(Path(source), Path(target), settings, quiet=True)))
+    print(timed(lambda: run(Path(source), Path(target), settings, quiet=True, cache=True)))
 
 
 def measure(name: str, scale: float, table: Table) -> None:

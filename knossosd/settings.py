@@ -71,6 +71,13 @@ class Settings(BaseModel):
     result_lifetime: int = Field(default=600, gt=0, description="How long a finished ticket stays readable.")
     task_lifetime: int = Field(default=DAY, gt=0, description="How long an unfinished ticket is kept.")
 
+    cache_lifetime: int = Field(
+        default=30 * DAY, gt=0, description="How long what is known of archives is kept after its last use."
+    )
+    cache_size: int = Field(
+        default=10 * GIB, gt=0, description="Most bytes of records, and of archives that no mod published."
+    )
+
     # documents
     max_document_size: int = Field(default=16 * MIB, gt=0, description="Largest repo document.")
     max_mods: int = Field(default=1000, gt=0, description="Most mods in one document.")
@@ -82,6 +89,9 @@ class Settings(BaseModel):
         description="Host names, addresses and networks that may be fetched from although they are not public.",
     )
     files_at_once: int = Field(default=4, gt=0, description="Archives that one conversion fetches and reads at once.")
+    downloads_per_host: int = Field(
+        default=4, gt=0, description="Downloads from one host at a time, of all conversions together."
+    )
     connect_timeout: float = Field(default=10, gt=0, description="Time limit for connecting to a host.")
     idle_timeout: float = Field(default=60, gt=0, description="Longest silence of a host during a download.")
     download_timeout: float = Field(default=6 * HOUR, gt=0, description="Time limit for one whole download.")
@@ -150,6 +160,16 @@ class Settings(BaseModel):
     def work_path(self) -> Path:
         """Where archives lie while they are converted: on the mirror's file system, so that publishing is a link."""
         return (self.mirror_path or VAR) / ".work"
+
+    @property
+    def store_path(self) -> Path:
+        """Where every content is kept once; the mirror's names are links to it."""
+        return (self.mirror_path or VAR) / ".store"
+
+    @property
+    def cache_path(self) -> Path:
+        """Where the records of earlier conversions are."""
+        return (self.mirror_path or VAR) / ".cache"
 
 
 def settings_file() -> Path:

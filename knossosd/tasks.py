@@ -19,6 +19,7 @@ from knossosd import logs
 from knossosd import settings as settings_module
 from knossosd.conversion import workspace
 from knossosd.conversion.http import WebClient
+from knossosd.conversion.memory import Memory
 from knossosd.conversion.observer import Cancelled, Level
 from knossosd.conversion.pipeline import Conversion
 from knossosd.conversion.pipeline import convert as run_pipeline
@@ -28,6 +29,7 @@ from knossosd.repo.document import DocumentLimits, parse
 from knossosd.tickets import webhooks
 from knossosd.tickets.connection import connect, connection_pool
 from knossosd.tickets.execution import Execution
+from knossosd.tickets.leases import SharedLeases
 from knossosd.tickets.reaper import reap
 from knossosd.tickets.store import Tickets
 
@@ -92,10 +94,13 @@ def reap_vanished() -> None:
 
 
 @upkeep.periodic_task(crontab(minute="*/10"), name="sweep")
-def sweep_work_folder() -> None:
-    """Remove what conversions and uploads that died left in the work folder."""
+def sweep() -> None:
+    """Remove what conversions and uploads that died left in the work folder, and what need not be remembered."""
     for left in workspace.sweep(settings.work_path):
         log.warning("removed %s, which nobody held any more", left)
+    forgotten = Memory.from_settings(settings).trim()
+    if forgotten:
+        log.info("forgot %d records and archives that nobody needed", len(forgotten))
 
 
 @cache
@@ -106,7 +111,7 @@ def tickets() -> Tickets:
 
 @cache
 def _toolbox() -> Toolbox:
-    return Toolbox.from_settings(settings)
+    return Toolbox.from_settings(settings, SharedLeases(tickets().client, settings.lease_time))
 
 
 def _converted(execution: Execution) -> Conversion:
@@ -119,7 +124,8 @@ def _converted(execution: Execution) -> Conversion:
         return Conversion(None, (fault.finding,), ())
     for warning in reading.warnings:
         execution.log(Level.WARNING, str(warning))
-    outcome = run_pipeline(reading.repo, toolbox=_toolbox(), observer=execution)
+    toolbox = _toolbox() if execution.ticket.use_cache else _toolbox().starting_over()
+    outcome = run_pipeline(reading.repo, toolbox=toolbox, observer=execution)
     return Conversion(outcome.document, outcome.errors, reading.warnings + outcome.warnings)
 
 

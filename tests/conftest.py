@@ -16,6 +16,12 @@ from tests import hosts
 KEY = "a-key-for-tests"
 
 
+@pytest.fixture(autouse=True)
+def var(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that a test remembers reaches another one, or the checkout."""
+    monkeypatch.setattr("knossosd.settings.VAR", tmp_path / "var")
+
+
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[str]:
     """The URL of a Valkey server of its own."""

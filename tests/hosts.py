@@ -12,6 +12,8 @@ class Request(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     server: "Host"
+    sent = 0
+    """The status of the answer."""
 
     def handle_any(self) -> None:
         length = int(self.headers.get("Content-Length", 0))
@@ -21,11 +23,12 @@ class Request(BaseHTTPRequestHandler):
         with suppress(BrokenPipeError, ConnectionResetError):  # the client has had enough
             self.server.behaviours[self.path.partition("?")[0]](self)
 
-    do_GET = do_POST = handle_any  # noqa: N815
+    do_GET = do_HEAD = do_POST = handle_any  # noqa: N815
 
     def answer(self, status: int, body: bytes = b"", **headers: Any) -> None:
         """Answer with status, body and headers; `Content_Length=…` may lie, None leaves it out."""
         headers.setdefault("Content_Length", len(body))
+        self.sent = status
         self.send_response(status)
         for name, value in headers.items():
             if value is not None:

@@ -16,7 +16,7 @@ def test_defaults_are_those_of_the_original_server() -> None:
     assert default.upload_extensions == {"7z", "rar", "zip", "gz", "xz", "bz2"}
     assert default.api_listen == ("localhost", 8080)
     assert default.redis_url.startswith("unix://")
-    assert default.work_path == CHECKOUT / "var" / ".work"
+    assert default.work_path.parts[-2:] == ("var", ".work")
 
 
 def test_a_file_is_read(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ Target = Annotated[
     Path, typer.Argument(metavar="OUT", help="Where the generated document goes; - for standard output.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show neither progress nor log.")]
+UseCache = Annotated[bool, typer.Option("--cache/--no-cache", help="Use what earlier conversions found out.")]
 ServerUrl = Annotated[str, typer.Option("--server", envvar="KNOSSOSD_SERVER", help="Address of the server.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
@@ -62,6 +63,7 @@ def convert(
     target: Target,
     mirror: Annotated[Path | None, typer.Option(help="Copy the archives into this folder.")] = None,
     mirror_url: Annotated[str | None, typer.Option(help="Public link of that folder.")] = None,
+    cache: UseCache = True,
     quiet: Quiet = False,
 ) -> None:
     """Convert a document here and now, without a server.
@@ -81,7 +83,7 @@ def convert(
             settings = load(settings_file()) if settings_file().exists() else Settings()
     except SettingsError as error:
         raise Stop(Exit.INVALID, str(error)) from None
-    verb.run(source, target, settings, quiet)
+    verb.run(source, target, settings, quiet=quiet, cache=cache)
 
 
 @app.command(rich_help_panel=MODDERS)
@@ -90,6 +92,7 @@ def submit(
     target: Target,
     key: Annotated[str, typer.Option(envvar="KNOSSOSD_KEY", help="API key; better given in the environment.")],
     server: ServerUrl = LOCAL_SERVER,
+    cache: UseCache = True,
     quiet: Quiet = False,
 ) -> None:
     """Convert a document on a server, and watch it live.
@@ -101,7 +104,7 @@ def submit(
     from knossosd.cli import submit as verb
     from knossosd.cli.client import Server
 
-    verb.run(source, target, Server(server, key), quiet)
+    verb.run(source, target, Server(server, key), quiet=quiet, cache=cache)
 
 
 @app.command(rich_help_panel=MODDERS)
@@ -174,6 +177,22 @@ def doctor(as_json: AsJson = False) -> None:
                 console.print(f"{'':20} → {escape(one.hint)}", soft_wrap=True)
     if not all(one.is_right for one in checks):
         raise typer.Exit(Exit.FAILED)
+
+
+@app.command(rich_help_panel=OPERATORS)
+def cache(as_json: AsJson = False) -> None:
+    """Show what is remembered of earlier conversions."""
+    from knossosd.cli import cache as verb
+
+    verb.show(_settings_of_the_server(), as_json)
+
+
+@app.command(rich_help_panel=OPERATORS)
+def forget() -> None:
+    """Forget all that is remembered of earlier conversions. Published archives stay."""
+    from knossosd.cli import cache as verb
+
+    verb.clear(_settings_of_the_server())
 
 
 @app.command(rich_help_panel=OPERATORS)

@@ -35,9 +35,10 @@ class Server:
         self._connection: websocket.WebSocket | None = None
         self._pool = urllib3.PoolManager(timeout=TIMEOUT, retries=False)
 
-    def submit(self, document: str) -> tuple[int, str]:
-        """Submit a document; returns ticket and token."""
-        answer = self._post("/api/converter/request", {"passwd": self._key, "data": document})
+    def submit(self, document: str, *, cache: bool) -> tuple[int, str]:
+        """Submit a document; returns ticket and token. Without `cache`, the server fetches and reads all anew."""
+        fields = {"passwd": self._key, "data": document, **({} if cache else {"no_cache": "1"})}
+        answer = self._post("/api/converter/request", fields)
         if answer.get("ticket") is None:
             problems = "\n".join(f"  {one['path']}: {one['message']}" for one in answer.get("errors", []))
             raise Stop(Exit.INVALID, f"The server does not take the document:\n{problems}")

@@ -13,15 +13,15 @@ from knossosd.cli.exits import Exit, Stop
 from knossosd.settings import Settings
 
 
-def run(source: Path, target: Path, server: Server, quiet: bool) -> None:
+def run(source: Path, target: Path, server: Server, *, quiet: bool, cache: bool) -> None:
     """Convert the document `source` on the `server` and write the generated one to `target`.
 
-    Local files that the document names are uploaded first.
+    Local files that the document names are uploaded first. Without `cache`, the server fetches and reads all anew.
     """
     text, reading = read_document(source, Settings())
     with Display(quiet) as display:
         links = {url: _upload(server, path, filename, display) for url, filename, path in local_files(reading)}
-        ticket, token = server.submit(replace_links(text, links))
+        ticket, token = server.submit(replace_links(text, links), cache=cache)
         display.say(Text(f"Ticket {ticket}: {server.url}/watch/{ticket}"))
         _watch(server, ticket, display)
     result = server.retrieve(ticket, token)

@@ -26,6 +26,9 @@ from knossosd.faults import Code, Finding, InputFault
 from knossosd.repo.contents import Digest, Member
 from knossosd.repo.names import examples, is_inside, tidy_path
 
+INSPECTOR_VERSION = 1
+"""To be raised by whoever lets an archive be read in another way than before: what was read before counts no more."""
+
 PROGRAMS = {"PE", "ELF", "MachO", "COFF", "TE", "Mub"}
 """Formats of programs, whose sections 7-Zip lists; an installer is listed as the archive inside it."""
 
@@ -38,10 +41,14 @@ TIDY = re.compile(r"(?!\.{1,2}(?:/|$))[\w .()+,-]+(?:/(?!\.{1,2}(?:/|$))[\w .()+
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """The regular files in an archive, in its order, and what a modder should know about it."""
+    """The regular files in an archive, in its order, and what a modder should know about it.
+
+    `name_counts` when the same archive under another name would give another inspection.
+    """
 
     members: tuple[Member, ...]
     warnings: tuple[Finding, ...]
+    name_counts: bool = False
 
 
 def inspect(path: Path, name: str, *, tools: Tools, workspace: Path, advance: Advance, check: Check) -> Inspection:
@@ -58,7 +65,7 @@ def inspect(path: Path, name: str, *, tools: Tools, workspace: Path, advance: Ad
         members = _usable(reading, _read(reading))
     if not members:
         raise complaints.empty(name)
-    return Inspection(tuple(members), tuple(reading.warnings))
+    return Inspection(tuple(members), tuple(reading.warnings), reading.name_counts)
 
 
 def _read(reading: Reading) -> list[Member]:
@@ -121,7 +128,10 @@ def _read_inside(reading: Reading, run: Run) -> list[Member]:
             for chunk in reading.counted(run.chunks(), None):
                 file.write(chunk)
         reading.expect_success(run.wait(), Listing())
-        return _read(dataclasses.replace(reading, path=inside))
+        within = dataclasses.replace(reading, path=inside)
+        members = _read(within)
+        reading.name_counts |= within.name_counts
+        return members
     finally:
         inside.unlink()
 

@@ -52,9 +52,11 @@ def _read_tar(reading: Reading, stream: ChunkReader) -> list[Member]:
 def _inner_name(reading: Reading, listing: Listing) -> str:
     """The name that the compressed file remembers, or else its own without the last ending."""
     listed = listing.files[0].path if listing.files else ""
-    made_up = {"", reading.path.name, reading.path.stem, reading.path.name + "~"}
+    if listed not in ("", reading.path.name, reading.path.stem, reading.path.name + "~"):
+        return listed
+    reading.name_counts = True
     name = PurePosixPath(reading.name)
-    return listed if listed not in made_up else name.stem if name.suffix else name.name
+    return name.stem if name.suffix else name.name
 
 
 def _digest(stream: ChunkReader) -> Digest:

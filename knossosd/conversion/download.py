@@ -1,7 +1,8 @@
 """One file from its links to the disk.
 
 When a link fails the next one is tried, and when all have failed they are tried again after a pause, unless trying
-cannot help. How one link is tried stands in `transfer.py`.
+cannot help. How one link is tried stands in `transfer.py`. Of all that want the same link at once only one downloads
+it, and no host is asked for too much at a time.
 """
 
 import errno
@@ -10,11 +11,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
+from urllib.parse import urlsplit
 
 from knossosd.conversion.http import WebClient
+from knossosd.conversion.known import Known, KnownLinks
+from knossosd.conversion.leases import Leases
 from knossosd.conversion.observer import Level
-from knossosd.conversion.transfer import Busy, Transfer, TransferLimits, Wishes
+from knossosd.conversion.transfer import Busy, Transfer, TransferLimits, Transferred, Wishes
 from knossosd.faults import Code, Fault, InputFault, RemoteFault, ServerFault
 from knossosd.repo.contents import Digest
 from knossosd.settings import Settings
@@ -28,14 +32,16 @@ TICK = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A finished download: the digest of the content, and the link that served it."""
+    """A finished download: the digest of the content, the link that served it, and whether it was known before."""
 
     digest: Digest
     url: str
+    was_known: bool = False
 
 
 class Downloader:
-    """Downloads through `client`, in at most `attempts` rounds over the links and `timeout` seconds.
+    """Downloads through `client`, in at most `attempts` rounds over the links and `timeout` seconds, and at most
+    `per_host` transfers from one host at a time.
 
     `sleep` and `jitter` (a number from 0 to 1) are passed in, so that nobody has to wait for a test.
     """
@@ -46,6 +52,8 @@ class Downloader:
         limits: TransferLimits,
         attempts: int,
         timeout: float,
+        leases: Leases,
+        per_host: int,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -53,25 +61,34 @@ class Downloader:
         self._limits = limits
         self._attempts = attempts
         self._timeout = timeout
+        self._leases = leases
+        self._per_host = per_host
         self._sleep = sleep
         self._jitter = jitter
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
+    def from_settings(cls, settings: Settings, leases: Leases) -> Self:
         limits = TransferLimits(
             max_size=settings.max_archive_size, min_speed=settings.min_speed, window=settings.idle_timeout
         )
-        return cls(WebClient.for_downloads(settings), limits, settings.download_attempts, settings.download_timeout)
+        return cls(
+            WebClient.for_downloads(settings),
+            limits,
+            settings.download_attempts,
+            settings.download_timeout,
+            leases,
+            settings.downloads_per_host,
+        )
 
-    def fetch(self, urls: Sequence[str], into: Path, wishes: Wishes) -> Download:
+    def fetch(self, urls: Sequence[str], into: Path, wishes: Wishes, links: KnownLinks) -> Download:
         """Download what one of the `urls` leads to, into the new file `into`.
 
-        Raises `InputFault` or `RemoteFault` with every link's reason when all failed, and `ServerFault` when the disk
-        is full. Whatever is raised, the file is gone.
+        A content that `links` knows is not downloaded again when the host says that it has not changed. Raises
+        `InputFault` or `RemoteFault` with every link's reason when all failed, and `ServerFault` when the disk is full.
+        Whatever is raised, the file is gone.
         """
         try:
-            with into.open("xb") as file:
-                return self._fetch(list(urls), file, wishes)
+            return self._fetch(list(urls), into, wishes, links)
         except OSError as error:
             into.unlink(missing_ok=True)
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -83,7 +100,7 @@ class Downloader:
             into.unlink(missing_ok=True)
             raise
 
-    def _fetch(self, urls: list[str], file: IO[bytes], wishes: Wishes) -> Download:
+    def _fetch(self, urls: list[str], into: Path, wishes: Wishes, links: KnownLinks) -> Download:
         deadline = time.monotonic() + self._timeout
         reasons: dict[str, Fault] = {}
         for attempt in range(self._attempts):
@@ -93,17 +110,55 @@ class Downloader:
                 if isinstance(reasons.get(url), InputFault):
                     continue
                 try:
-                    digest = Transfer(self._client, self._limits, url, file, wishes, deadline).run()
+                    download = self._try(url, into, wishes, links, deadline)
                 except (InputFault, RemoteFault) as fault:
+                    into.unlink(missing_ok=True)
                     reasons[url] = fault
                     wishes.log(Level.WARNING, f"{url} failed: {fault}")
                     continue
                 if url != urls[0]:
                     wishes.log(Level.INFO, f"{url} worked")
-                return Download(digest, url)
+                return download
             if all(isinstance(reason, InputFault) for reason in reasons.values()):
                 break
         raise _all_failed(reasons)
+
+    def _try(self, url: str, into: Path, wishes: Wishes, links: KnownLinks, deadline: float) -> Download:
+        """Try one link, when nobody else is at it."""
+        waited_for: list[str] = []
+
+        def somebody_is_at_it() -> None:
+            wishes.log(Level.INFO, f"Another conversion is downloading {url}, waiting for it")
+            waited_for.append(url)
+
+        began = time.time()
+        with self._leases.hold([f"link {url}"], busy=somebody_is_at_it, check=wishes.check):
+            known = links.find(url, into)
+            if known and waited_for and known.fetched > began:
+                return Download(known.digest, url, was_known=True)
+            transferred = self._transfer(url, into, wishes, deadline, known)
+            if not transferred.is_unchanged:
+                links.keep(url, Known(transferred.digest, transferred.validators, time.time()), into)
+        return Download(transferred.digest, url, transferred.is_unchanged)
+
+    def _transfer(self, url: str, into: Path, wishes: Wishes, deadline: float, known: Known | None) -> Transferred:
+        """Transfer the file `into`, which is a name of the known content already if there is one."""
+        host = urlsplit(url).netloc
+
+        def host_is_busy() -> None:
+            wishes.log(Level.INFO, f"Waiting for other downloads from {host}")
+
+        places = [f"host {host} {place}" for place in range(self._per_host)]
+        part = into.with_name(f"{into.name}.part")
+        with self._leases.hold(places, busy=host_is_busy, check=wishes.check):
+            try:
+                with part.open("xb") as file:
+                    transferred = Transfer(self._client, self._limits, url, file, wishes, deadline, known).run()
+                if not transferred.is_unchanged:
+                    part.replace(into)
+                return transferred
+            finally:
+                part.unlink(missing_ok=True)
 
     def _pause(self, attempt: int, reasons: list[Fault], wishes: Wishes) -> None:
         asked = max((reason.after for reason in reasons if isinstance(reason, Busy)), default=0.0)

@@ -2,13 +2,12 @@
 
 An archive is published as `<mod id>/<mod version>/<file name>`. Documents that were generated before point at these
 names with checksums, so a name is never given other content: another archive of the same name gets a number in front
-of it, as the original server did.
+of it, as the original server did. The names are hard links to the content store, which has every content once.
 """
 
 import os
-import shutil
+import time
 from dataclasses import dataclass, field
-from errno import EXDEV
 from itertools import count
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -16,16 +15,18 @@ from typing import Self
 from urllib.parse import quote, unquote, urlsplit
 
 from knossosd.conversion.digest import digest_file
+from knossosd.conversion.store import Store, flush
 from knossosd.faults import Code, ServerFault
 from knossosd.repo.contents import Digest
 
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """The folder `path` and the public URL of it, without a slash at its end."""
+    """The folder `path` and the public URL of it, without a slash at its end; `store` has the contents."""
 
     path: Path
     url: str
+    store: Store
 
     def owns(self, link: str) -> bool:
         """Whether `link` is below the mirror's URL."""
@@ -72,16 +73,17 @@ class Publication:
     def publish(self, archive: Path, digest: Digest, *, mod: str, version: str, filename: str) -> str:
         """Give the file `archive`, whose content has the `digest`, its public name; returns its public link.
 
-        The file itself may be removed afterwards. Raises `ServerFault` when the mirror cannot take it.
+        The file lies on the mirror's file system, and may be removed afterwards. Raises `ServerFault` when the mirror
+        cannot take it.
         """
         name = PurePosixPath(filename).name
         try:
+            self.mirror.store.keep(archive, digest)
             folder = self._make_folder(PurePosixPath(mod) / version)
-            _flush(archive)
             for number in count():
                 target = folder / (f"{number}_{name}" if number else name)
-                if self._place(archive, target) or _holds(target, archive, digest):
-                    _flush(folder)
+                if self._place(archive, target) or _is_made_one(target, archive, digest):
+                    flush(folder)
                     return "/".join((self.mirror.url, quote(mod), quote(version), quote(target.name)))
         except OSError as error:
             raise ServerFault(
@@ -104,38 +106,22 @@ class Publication:
         return folder
 
     def _place(self, archive: Path, target: Path) -> bool:
-        """Make `target` the archive's name in one step; False when the name is taken."""
+        """Make `target` a name of the content in one step; False when the name is taken."""
         try:
             os.link(archive, target)
         except FileExistsError:
             return False
-        except OSError as error:
-            if error.errno != EXDEV:
-                raise
-            return self._place_copy(archive, target)
         self._published.append(target)
         return True
 
-    def _place_copy(self, archive: Path, target: Path) -> bool:
-        """An archive that lies on another file system has to be copied before it can be linked."""
-        copy = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            shutil.copyfile(archive, copy)
-            _flush(copy)
-            return self._place(copy, target)
-        finally:
-            copy.unlink(missing_ok=True)
 
-
-def _holds(target: Path, archive: Path, digest: Digest) -> bool:
+def _is_made_one(target: Path, archive: Path, digest: Digest) -> bool:
+    """Whether the published file has the same content; one that was published by other means becomes a link as well."""
     if target.samefile(archive):
         return True
-    return target.stat().st_size == digest.size and digest_file(target) == digest
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    if target.stat().st_size != digest.size or digest_file(target) != digest:
+        return False
+    link = target.with_name(f".{target.name}.{os.getpid()}.{time.monotonic_ns()}")
+    os.link(archive, link)
+    link.replace(target)
+    return True

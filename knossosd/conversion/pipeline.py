@@ -10,18 +10,19 @@ What is wrong with one archive does not stop the others: a modder hears of all p
 
 import logging
 import time
-from collections.abc import Mapping
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, as_completed, wait
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import Any
 
-from knossosd.conversion.archive import inspect
+from knossosd.conversion.archive import Inspection, inspect
 from knossosd.conversion.board import Board, Track
-from knossosd.conversion.digest import CHUNK, Digester
-from knossosd.conversion.links import elsewhere, on_shelf, public_links
+from knossosd.conversion.fetch import Fetched, fetch
+from knossosd.conversion.links import public_links
+from knossosd.conversion.manifests import Manifests
 from knossosd.conversion.mirror import Publication
 from knossosd.conversion.observer import Cancelled, Level, Observer, Stage
 from knossosd.conversion.toolbox import Toolbox
@@ -108,52 +109,30 @@ class _Run:
         return Conversion(None if self.errors else document, tuple(self.errors), tuple(self.warnings))
 
     def _inspect_all(self, entries: list[_Entry], folder: Path) -> dict[FileKey, _Inspected]:
-        with ThreadPoolExecutor(self.toolbox.files_at_once, "archive") as pool:
-            futures: dict[FileKey, Future[_Inspected | None]] = {
-                entry.key: pool.submit(self._inspect, entry, folder / str(number))
-                for number, entry in enumerate(entries)
+        """Fetch and read all files: downloads run beside the reading of what has arrived."""
+        inspected: dict[FileKey, Future[_Inspected | None]] = {}
+        with (
+            ThreadPoolExecutor(self.toolbox.files_at_once, "fetch") as fetchers,
+            ThreadPoolExecutor(self.toolbox.archive_tools.cores.count, "inspect") as inspectors,
+        ):
+            fetched = {
+                fetchers.submit(self._fetch, entry, folder / str(number)): entry for number, entry in enumerate(entries)
             }
             try:
-                wait(futures.values(), return_when=FIRST_EXCEPTION)
-                results = {key: future.result() for key, future in futures.items()}
+                for future in as_completed(fetched):
+                    entry = fetched[future]
+                    inspected[entry.key] = inspectors.submit(self._inspect, entry, future.result())
+                wait(inspected.values(), return_when=FIRST_EXCEPTION)
+                results = {key: future.result() for key, future in inspected.items()}
             except BaseException:
                 self._stopped.set()
-                pool.shutdown(cancel_futures=True)
+                fetchers.shutdown(cancel_futures=True)
+                inspectors.shutdown(cancel_futures=True)
                 raise
         return {key: result for key, result in results.items() if result}
 
-    def _inspect(self, entry: _Entry, folder: Path) -> _Inspected | None:
-        """Fetch and read one file. Its faults are noted, and None is returned."""
-        try:
-            self._check()
-            folder.mkdir()
-            path, digest = self._fetch(entry, folder)
-            self._compare(entry, digest)
-            members = self._read(entry, path, folder) if entry.file.is_archive else ()
-        except Fault as fault:
-            self._note_fault(fault, entry)
-            entry.track.end(Stage.FAILED)
-            return None
-        if self.toolbox.mirror is None and path.is_relative_to(folder):
-            path.unlink()
-        entry.track.end(Stage.DONE)
-        return _Inspected(path, digest, members)
-
-    def _fetch(self, entry: _Entry, folder: Path) -> tuple[Path, Digest]:
-        entry.track.begin(Stage.DOWNLOADING)
-        own = on_shelf(entry.file.urls, self.toolbox.shelves)
-        if own:
-            self.observer.log(Level.INFO, f"Reading {entry.file.filename} from disk")
-            return own, self._digest(own, entry.track)
-        links = elsewhere(entry.file.urls, self.toolbox.shelves)
-        if not links:
-            raise InputFault(
-                Code.LOCAL_FILE_MISSING,
-                f"There is no file (any more) where the links of {entry.file.filename} lead on this server.",
-                "Upload it again, or give a link to another host.",
-            )
-        self.observer.log(Level.INFO, f"Downloading {entry.file.filename}")
-        path = folder / "archive"
+    def _fetch(self, entry: _Entry, folder: Path) -> Fetched | None:
+        """Fetch one file. Its faults are noted, and None is returned."""
         wishes = Wishes(
             expect_archive=entry.file.is_archive,
             advance=entry.track.advance,
@@ -161,17 +140,34 @@ class _Run:
             log=self.observer.log,
             ask=self.observer.ask,
         )
-        download = self.toolbox.downloader.fetch(links, path, wishes)
-        return path, download.digest
+        with self._noting_faults(entry):
+            self._check()
+            folder.mkdir()
+            entry.track.begin(Stage.DOWNLOADING)
+            fetched = fetch(entry.file, folder, self.toolbox, wishes)
+            self._compare(entry, fetched.digest)
+            return fetched
+        return None
 
-    def _digest(self, path: Path, track: Track) -> Digest:
-        digester, total = Digester(), path.stat().st_size
-        with path.open("rb") as file:
-            while chunk := file.read(CHUNK):
-                self._check()
-                digester.update(chunk)
-                track.advance(digester.size, total)
-        return digester.digest()
+    def _inspect(self, entry: _Entry, fetched: Fetched | None) -> _Inspected | None:
+        """Read one file that was fetched. Its faults are noted, and None is returned."""
+        if fetched is None:
+            return None
+        with self._noting_faults(entry):
+            self._check()
+            members = self._read(entry, fetched) if entry.file.is_archive else ()
+            entry.track.end(Stage.DONE)
+            return _Inspected(fetched.path, fetched.digest, members)
+        return None
+
+    @contextmanager
+    def _noting_faults(self, entry: _Entry) -> Iterator[None]:
+        """Note the faults of one file, and go on."""
+        try:
+            yield
+        except Fault as fault:
+            self._note_fault(fault, entry)
+            entry.track.end(Stage.FAILED)
 
     def _compare(self, entry: _Entry, digest: Digest) -> None:
         expected = {entry.file.expected_md5, entry.file.expected_sha256} - {None}
@@ -183,26 +179,46 @@ class _Run:
             )
             self._note_warning(entry.place(changed))
 
-    def _read(self, entry: _Entry, path: Path, folder: Path) -> tuple[Member, ...]:
+    def _read(self, entry: _Entry, fetched: Fetched) -> tuple[Member, ...]:
+        """The files in an archive. Of all that want to read the same content at once, one does."""
         entry.track.begin(Stage.INSPECTING)
-        self.observer.log(Level.INFO, f"Inspecting {entry.file.filename}")
-        inspection = inspect(
-            path,
-            entry.file.filename,
-            tools=self.toolbox.archive_tools,
-            workspace=folder,
-            advance=entry.track.advance,
-            check=self._check,
-        )
+        name, digest = entry.file.filename, fetched.digest
+        manifests = Manifests(self.toolbox.memory.cache)
+
+        def somebody_is_at_it() -> None:
+            self.observer.log(Level.INFO, f"{name} is being inspected already, waiting for that")
+
+        with self.toolbox.leases.hold([f"content {digest.sha256}"], busy=somebody_is_at_it, check=self._check):
+            inspection = manifests.find(digest, name)
+            if inspection:
+                self.observer.log(Level.INFO, f"{name} was inspected before")
+            else:
+                inspection = self._inspect_archive(entry, fetched)
+                manifests.keep(digest, name, inspection)
         for warning in inspection.warnings:
             self._note_warning(entry.place(warning))
         return inspection.members
+
+    def _inspect_archive(self, entry: _Entry, fetched: Fetched) -> Inspection:
+        self.observer.log(Level.INFO, f"Inspecting {entry.file.filename}")
+        try:
+            return inspect(
+                fetched.path,
+                entry.file.filename,
+                tools=self.toolbox.archive_tools,
+                workspace=fetched.path.parent,
+                advance=entry.track.advance,
+                check=self._check,
+            )
+        except InputFault:  # nobody will have a use for it
+            self.toolbox.memory.store.discard(fetched.digest)
+            raise
 
     def _publish_and_describe(
         self, entries: list[_Entry], inspected: Mapping[FileKey, _Inspected]
     ) -> dict[str, Any] | None:
         mirror = self.toolbox.mirror
-        with mirror.publication() if mirror else nullcontext() as publication:
+        with self._alone(), mirror.publication() if mirror else nullcontext() as publication:
             contents = {entry.key: self._publish(entry, inspected[entry.key], publication) for entry in entries}
             described = [self._describe(mod, contents) for mod in self.repo.mods]
             self._check()
@@ -211,6 +227,16 @@ class _Run:
             if publication:
                 publication.keep()
             return generate(described, self.started)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """See to it that nobody else publishes the same versions meanwhile: what fails is withdrawn, and another
+        conversion could have found it just before. Everybody takes the leases in the same order."""
+        versions = {f"version {mod.id} {mod.version}" for mod in self.repo.mods} if self.toolbox.mirror else set()
+        with ExitStack() as stack:
+            for version in sorted(versions):
+                stack.enter_context(self.toolbox.leases.hold([version], busy=lambda: None, check=self._check))
+            yield
 
     def _publish(self, entry: _Entry, found: _Inspected, publication: Publication | None) -> Contents:
         mirrored = None

@@ -37,7 +37,8 @@ class Reading:
     """One archive: the file at `path`, which the document calls `name`.
 
     `workspace` is a folder for what has to be unpacked. `advance` is told the unpacked bytes so far and, when it is
-    known, their total; `check` raises when the conversion was called off.
+    known, their total; `check` raises when the conversion was called off. `name_counts` once the outcome has to do with
+    the name.
     """
 
     path: Path
@@ -47,6 +48,7 @@ class Reading:
     advance: Advance
     check: Check
     warnings: list[Finding] = field(default_factory=list)
+    name_counts: bool = False
 
     @property
     def sevenzip(self) -> SevenZip:
@@ -83,6 +85,7 @@ class Reading:
     def warn(self, code: Code, message: str, hint: str) -> None:
         """Note something that the modder should know."""
         self.warnings.append(Finding(code, message, hint))
+        self.name_counts = True
 
     def expect_success(self, ended: Ended, listing: Listing) -> None:
         """Raises the fault that made 7-Zip end with an error."""

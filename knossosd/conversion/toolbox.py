@@ -1,12 +1,14 @@
 """What a conversion works with: made once per process from the settings, shared by its conversions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
 from knossosd.conversion.cores import Cores
 from knossosd.conversion.download import Downloader
+from knossosd.conversion.leases import Leases
 from knossosd.conversion.links import Shelf
+from knossosd.conversion.memory import Memory
 from knossosd.conversion.mirror import Mirror
 from knossosd.conversion.reading import ArchiveLimits, Tools
 from knossosd.conversion.sevenzip import SevenZip
@@ -24,17 +26,20 @@ class Toolbox:
     archive_tools: Tools
     mirror: Mirror | None
     shelves: tuple[Shelf, ...]
+    memory: Memory
+    leases: Leases
     work_path: Path
     files_at_once: int
 
     @classmethod
-    def from_settings(cls, settings: Settings, *more_shelves: Shelf) -> Self:
+    def from_settings(cls, settings: Settings, leases: Leases, *more_shelves: Shelf) -> Self:
         """The toolbox that the settings describe. Raises `ServerFault` when 7-Zip is missing."""
+        memory = Memory.from_settings(settings)
         mirror = None
         if settings.mirror_path and settings.mirror_url:
-            mirror = Mirror(settings.mirror_path, settings.mirror_url)
+            mirror = Mirror(settings.mirror_path, settings.mirror_url, memory.store)
         return cls(
-            downloader=Downloader.from_settings(settings),
+            downloader=Downloader.from_settings(settings, leases),
             archive_tools=Tools(
                 SevenZip(settings.sevenzip),
                 Cores(VAR / "cores", settings.cores),
@@ -42,6 +47,12 @@ class Toolbox:
             ),
             mirror=mirror,
             shelves=((mirror,) if mirror else ()) + more_shelves,
+            memory=memory,
+            leases=leases,
             work_path=settings.work_path,
             files_at_once=settings.files_at_once,
         )
+
+    def starting_over(self) -> "Toolbox":
+        """The same tools, for a conversion that fetches and reads everything anew."""
+        return replace(self, memory=self.memory.without_recall())

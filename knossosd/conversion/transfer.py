@@ -1,4 +1,4 @@
-"""One try of one link: a file that is hashed while it is written.
+"""One try of one link: a file that is hashed while it is written, unless it is known and has not changed.
 
 A transfer that breaks off is resumed where the host names a validator that says the content is still the same;
 everything else starts over, with an empty file and a fresh digest.
@@ -16,6 +16,7 @@ from urllib3.exceptions import HTTPError
 from knossosd.conversion import captcha
 from knossosd.conversion.digest import CHUNK, Digester
 from knossosd.conversion.http import REDIRECTS, Response, WebClient, broken
+from knossosd.conversion.known import Known, Validators
 from knossosd.conversion.observer import Level
 from knossosd.faults import Code, InputFault, RemoteFault
 from knossosd.repo.contents import Digest
@@ -65,11 +66,28 @@ class Busy(RemoteFault):
     after = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """What a transfer brought: the digest of the content, which was written to the file unless it `is_unchanged`."""
+
+    digest: Digest
+    validators: Validators
+    is_unchanged: bool = False
+
+
 class Transfer:
-    """One try of one link, resumed as often as that helps. `deadline` is a time of the monotonic clock."""
+    """One try of one link, resumed as often as that helps. `deadline` is a time of the monotonic clock; when the
+    content is `known` and at hand, the host is asked whether it has changed."""
 
     def __init__(
-        self, client: WebClient, limits: TransferLimits, url: str, file: IO[bytes], wishes: Wishes, deadline: float
+        self,
+        client: WebClient,
+        limits: TransferLimits,
+        url: str,
+        file: IO[bytes],
+        wishes: Wishes,
+        deadline: float,
+        known: Known | None = None,
     ) -> None:
         self._client = client
         self._limits = limits
@@ -80,15 +98,18 @@ class Transfer:
         self._digester = Digester()
         self._validator: str | None = None
         self._total: int | None = None
+        self._known = known if known and known.conditions else None
+        self._validators = Validators(url)
 
-    def run(self) -> Digest:
+    def run(self) -> Transferred:
         """Transfer the file. Raises `InputFault` when another try cannot help, and `RemoteFault` when it may."""
         self._start_over()
         for _ in range(MAX_RESUMES):
             before = self._digester.size
             try:
-                self._request()
-                return self._digester.digest()
+                if known := self._request():
+                    return Transferred(known.digest, known.validators, is_unchanged=True)
+                return Transferred(self._digester.digest(), self._validators)
             except RemoteFault as fault:
                 if fault.finding.code is not Code.DOWNLOAD_FAILED:
                     raise
@@ -105,27 +126,39 @@ class Transfer:
         self._digester = Digester()
         self._validator = self._total = None
 
-    def _request(self) -> None:
-        headers = {}
+    def _request(self) -> Known | None:
+        """Ask for the content, or for what is missing of it, and read it; returns what is known when the host confirms
+        that it is still so."""
+        known, self._known = self._known, None
+        headers = known.conditions if known else {}
         if self._validator is not None:
             headers = {"Range": f"bytes={self._digester.size}-", "If-Range": self._validator}
         response, url = self._client.get(self._url, headers=headers)
         self._pace.begin()
         with response:
-            if response.status == 206 and self._continues(response):
-                self._read(response)
-                return
-            if response.status in (206, 416):  # not the range that was asked for: ask for the whole
-                self._start_over()
-                raise RemoteFault(Code.DOWNLOAD_FAILED, "The host sent another part than was asked for.", "")
-            self._expect_success(response)
-            self._start_over()
-            beginning = self._begin(response)
-            if self._is_unwanted_page(beginning):
-                self._pass_captcha(self._read_page(response, beginning), url, response)
-                return
-            self._write(beginning)
+            if not (known and response.status == 304):
+                self._receive(response, url)
+                return None
+            if known.is_confirmed(response, url, self._client):
+                return known
+        return self._request()  # what it says does not agree, so ask for the whole
+
+    def _receive(self, response: Response, url: str) -> None:
+        if response.status == 206 and self._continues(response):
             self._read(response)
+            return
+        if response.status in (206, 416):  # not the range that was asked for: ask for the whole
+            self._start_over()
+            raise RemoteFault(Code.DOWNLOAD_FAILED, "The host sent another part than was asked for.", "")
+        self._expect_success(response)
+        self._start_over()
+        beginning = self._begin(response)
+        if self._is_unwanted_page(beginning):
+            self._pass_captcha(self._read_page(response, beginning), url, response)
+            return
+        self._validators = Validators.of(response, url)
+        self._write(beginning)
+        self._read(response)
 
     def _continues(self, response: Response) -> bool:
         """Whether a partial answer begins where our file ends, and is of the same whole."""

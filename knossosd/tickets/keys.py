@@ -3,6 +3,8 @@
 Ticket numbers are drawn from below 2**53, because JavaScript holds them in a double.
 """
 
+import hashlib
+
 TICKETS = "knossosd:tickets"
 """Sorted set of all tickets by the time of their creation."""
 
@@ -46,6 +48,11 @@ def lease(ticket: int) -> str:
 def answers(ticket: int) -> str:
     """List: what a watcher typed for the captcha that waits."""
     return f"knossosd:ticket:{ticket}:answers"
+
+
+def shared_lease(name: str) -> str:
+    """String with a short lifetime: the owner of something that only one may hold at a time."""
+    return f"knossosd:lease:{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()}"
 
 
 def all_of(ticket: int) -> list[str]:

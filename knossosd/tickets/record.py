@@ -17,6 +17,7 @@ class State(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Ticket:
     """The record of one conversion. Times are epoch seconds; `progress` is 0 to 1.
+    `use_cache` is false when everything is to be fetched and read anew.
 
     `success`, `runtime` (seconds), `errors` and `warnings` (findings as JSON objects) belong to a ticket that is DONE.
     """
@@ -31,6 +32,7 @@ class Ticket:
     progress: float = 0.0
     text: str = ""
     webhook: str | None = None
+    use_cache: bool = True
     question: str | None = None
     success: bool = False
     runtime: float = 0.0
@@ -51,6 +53,7 @@ class Ticket:
             progress=float(fields.get("progress", 0)),
             text=fields.get("text", ""),
             webhook=fields.get("webhook") or None,
+            use_cache=fields.get("use_cache") != "0",
             question=fields.get("question") or None,
             success=fields.get("success") == "1",
             runtime=float(fields.get("runtime", 0)),

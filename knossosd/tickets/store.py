@@ -34,10 +34,11 @@ class Tickets:
         self.settings = settings
         self.now = now
 
-    def create(self, document: str, *, title: str, webhook: str | None = None) -> Receipt:
+    def create(self, document: str, *, title: str, webhook: str | None = None, use_cache: bool = True) -> Receipt:
         """Record a new ticket that waits for a worker; the caller then wakes one.
 
-        `document` is the text of a repo document that was found valid.
+        `document` is the text of a repo document that was found valid. Without `use_cache`, all that it names is
+        fetched and read anew.
         """
         receipt = Receipt(
             secrets.randbelow(TICKET_LIMIT), "".join(secrets.choice(TOKEN_LETTERS) for _ in range(TOKEN_LENGTH))
@@ -50,6 +51,7 @@ class Tickets:
             "title": title,
             "token": receipt.token,
             "webhook": webhook or "",
+            "use_cache": int(use_cache),
         }
         lifetime = self.settings.task_lifetime
         with self.client.pipeline() as pipe:

@@ -53,7 +53,8 @@ class _Api:
         self.limits = DocumentLimits.from_settings(settings)
 
     def request(self) -> Any:
-        """Submit a document: fields `passwd` (or the key in `Authorization`), `data` and, if wanted, `webhook`."""
+        """Submit a document: fields `passwd` (or the key in `Authorization`), `data` and, if wanted, `webhook`, and
+        `no_cache` to have everything fetched and read anew."""
         try:
             form = read_form(request.environ, self.settings.max_document_size * ESCAPED + SPARE)
         except FormTooLarge as error:
@@ -72,7 +73,9 @@ class _Api:
         except InvalidDocument as fault:
             refusal = _refusal(fault.finding.message, [problem.as_json() for problem in fault.problems])
             return _rejected(413, refusal) if fault.finding.code is Code.DOCUMENT_TOO_LARGE else refusal
-        receipt = self.tickets.create(document, title=_title(reading.repo), webhook=webhook)
+        receipt = self.tickets.create(
+            document, title=_title(reading.repo), webhook=webhook, use_cache=not _is_on(form.get("no_cache"))
+        )
         try:
             self.wake(receipt.ticket)
         except BaseException:
@@ -130,6 +133,11 @@ class _Api:
         """The JSON Schema of a repo document."""
         bottle.response.content_type = "application/schema+json"
         return json.dumps(json_schema(), indent=2)
+
+
+def _is_on(value: Any) -> bool:
+    """Whether a field that says yes or no says yes, in a form or in JSON."""
+    return value is True or (isinstance(value, str) and value.lower() in ("1", "true", "yes", "on"))
 
 
 def _status(ticket: Ticket) -> dict[str, Any]:

@@ -9,11 +9,10 @@ HMAC-SHA256, with the API key, over `<t>:<file name>:<size>`.
 import hashlib
 import hmac
 import json
-import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -23,6 +22,8 @@ import gevent
 import multipart
 from bottle import HTTPResponse, request
 
+from knossosd.conversion.store import Store, flush
+from knossosd.repo.contents import Digest
 from knossosd.settings import MIB, Settings
 
 WINDOW = 30 * 60
@@ -109,14 +110,14 @@ def _receive(settings: Settings, permission: Permission) -> dict[str, Any]:
     with _incoming(settings.work_path) as file:
         try:
             with multipart.PushMultipartParser(options.get("boundary", ""), length, strict=True) as parser:
-                name, digest, size = _take_file(_events(parser, length), file, settings, permission)
+                name, digest = _take_file(_events(parser, length), file, settings, permission)
         except multipart.MultipartError:
             raise Refused(403, "Access denied") from None
         assert settings.mirror_path is not None
         assert settings.upload_path is not None
-        _in_thread(_keep, file, settings.mirror_path / settings.upload_path / digest)
-    url = f"{settings.mirror_url}/{settings.upload_path}/{digest}"
-    return {"error": False, "url": url, "sha256": digest, "size": size, "filename": name}
+        _in_thread(_keep, file, digest, Store(settings.store_path), settings.mirror_path / settings.upload_path)
+    url = f"{settings.mirror_url}/{settings.upload_path}/{digest.sha256}"
+    return {"error": False, "url": url, "sha256": digest.sha256, "size": digest.size, "filename": name}
 
 
 def _check_room(settings: Settings) -> int:
@@ -146,9 +147,9 @@ def _events(parser: multipart.PushMultipartParser, length: int) -> Iterator[Any]
 
 def _take_file(
     events: Iterator[Any], file: IO[bytes], settings: Settings, permission: Permission
-) -> tuple[str, str, int]:
-    """Write the field `file` to `file`; returns its name, hex SHA-256 and size."""
-    digest, size, name = hashlib.sha256(), 0, None
+) -> tuple[str, Digest]:
+    """Write the field `file` to `file`; returns its name and digest."""
+    md5, sha256, size, name = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0, None
     in_file = False
     for event in events:
         if isinstance(event, multipart.MultipartSegment):
@@ -164,10 +165,10 @@ def _take_file(
             size += len(event)
             if size > settings.max_content_length or (permission.size is not None and size > permission.size):
                 raise Refused(413, _error(f"Files of more than {settings.max_content_length} bytes are not taken."))
-            _in_thread(_append, file, digest, bytes(event))
+            _in_thread(_append, file, (md5, sha256), bytes(event))
     if name is None or (permission.size is not None and size != permission.size):
         raise Refused(403, "Access denied")
-    return name, digest.hexdigest(), size
+    return name, Digest(size, md5.hexdigest(), sha256.hexdigest())
 
 
 @contextmanager
@@ -180,17 +181,20 @@ def _incoming(folder: Path) -> Iterator[IO[bytes]]:
             Path(file.name).unlink(missing_ok=True)
 
 
-def _append(file: IO[bytes], digest: Any, data: bytes) -> None:
+def _append(file: IO[bytes], digests: Sequence[Any], data: bytes) -> None:
     file.write(data)
-    digest.update(data)
+    for digest in digests:
+        digest.update(data)
 
 
-def _keep(file: IO[bytes], target: Path) -> None:
+def _keep(file: IO[bytes], digest: Digest, store: Store, folder: Path) -> None:
+    """Give the upload its public name, which is its checksum; the store has the content."""
     file.flush()
-    os.fsync(file.fileno())
-    os.chmod(file.name, 0o644)  # noqa: PTH101  # players download it, through whichever server
-    target.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(file.name, target)  # noqa: PTH105
+    path, target = Path(file.name), folder / digest.sha256
+    store.keep(path, digest)
+    folder.mkdir(parents=True, exist_ok=True)
+    path.replace(target)
+    flush(folder)
 
 
 def _in_thread(work: Callable[..., None], *arguments: Any) -> None:

@@ -8,10 +8,14 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from knossosd.conversion.cache import Cache
 from knossosd.conversion.download import Download, Downloader
 from knossosd.conversion.guard import Guard
 from knossosd.conversion.http import WebClient
+from knossosd.conversion.known import KnownLinks
+from knossosd.conversion.leases import LocalLeases
 from knossosd.conversion.observer import Cancelled
+from knossosd.conversion.store import Store
 from knossosd.conversion.transfer import TransferLimits, Wishes
 from knossosd.faults import Code, Fault, InputFault, RemoteFault, ServerFault
 from tests import hosts
@@ -31,11 +35,15 @@ class Fetch:
         self.slept: list[float] = []
         self.answers = answers or []
         self.guard = guard or Guard(["127.0.0.1"])
+        self.leases = LocalLeases()
+        self.known = KnownLinks(Cache(target.parent / "cache"), Store(target.parent / "store"))
 
     def __call__(self, *links: str, archive: bool = True, attempts: int = 2, calls_off: int | None = None) -> Download:
         client = WebClient(self.guard, connect_timeout=2, idle_timeout=0.4, max_redirects=3)
         limits = TransferLimits(max_size=3_000_000, min_speed=10_000, window=0.3)
-        downloader = Downloader(client, limits, attempts, 20.0, sleep=self._sleep, jitter=lambda: 0.0)
+        downloader = Downloader(
+            client, limits, attempts, 20.0, self.leases, per_host=2, sleep=self._sleep, jitter=lambda: 0.0
+        )
         wishes = Wishes(
             expect_archive=archive,
             advance=lambda done, total: self.told.append((done, total)),
@@ -43,7 +51,7 @@ class Fetch:
             log=lambda level, line: self.lines.append(f"{level.value}: {line}"),
             ask=self._ask,
         )
-        return downloader.fetch(links, self.target, wishes)
+        return downloader.fetch(links, self.target, wishes, self.known)
 
     def fails(self, *links: str, attempts: int = 1) -> Fault:
         with pytest.raises((InputFault, RemoteFault)) as caught:

@@ -1,19 +1,18 @@
 """The mirror: names keep their content, and a failed conversion leaves no trace."""
 
-import errno
-import os
 from pathlib import Path
 
 import pytest
 
 from knossosd.conversion.digest import digest_file
 from knossosd.conversion.mirror import Mirror, Publication
+from knossosd.conversion.store import Store
 from knossosd.faults import Code, ServerFault
 
 
 @pytest.fixture
 def mirror(tmp_path: Path) -> Mirror:
-    return Mirror(tmp_path / "mirror", "https://mirror.example/fs2")
+    return Mirror(tmp_path / "mirror", "https://mirror.example/fs2", Store(tmp_path / "store"))
 
 
 @pytest.fixture
@@ -98,26 +97,31 @@ def test_links_that_lead_out_of_the_mirror_name_nothing(mirror: Mirror, tmp_path
     assert mirror.find(link) is None
 
 
-def test_an_archive_on_another_file_system_is_copied(
-    mirror: Mirror, archive: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real_link = os.link
-
-    def link(source: Path, target: Path) -> None:
-        if Path(source) == archive:
-            raise OSError(errno.EXDEV, "Invalid cross-device link")
-        real_link(source, target)
-
-    monkeypatch.setattr(os, "link", link)
+def test_every_content_is_stored_once(mirror: Mirror, archive: Path, tmp_path: Path) -> None:
+    same = tmp_path / "same"
+    same.write_bytes(archive.read_bytes())
     with mirror.publication() as publication:
         publish(publication, archive)
+        publish(publication, same, "other.7z", "2.0.0")
         publication.keep()
+    names = [mirror.path / "my mod/1.0.0/core.7z", mirror.path / "my mod/2.0.0/other.7z"]
+    assert names[0].samefile(names[1])
+    assert [path.samefile(names[0]) for path in mirror.store.folder.glob("??/*")] == [True]
+
+
+def test_a_file_that_was_published_by_other_means_becomes_a_link(mirror: Mirror, archive: Path) -> None:
+    old = mirror.path / "my mod/1.0.0/core.7z"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(archive.read_bytes())
+    with mirror.publication() as publication:
+        publish(publication, archive)
+    assert old.samefile(archive)
     assert files(mirror.path) == ["my mod", "my mod/1.0.0", "my mod/1.0.0/core.7z"]
 
 
 def test_a_mirror_that_cannot_be_written_is_our_fault(tmp_path: Path, archive: Path) -> None:
     (tmp_path / "file").write_text("")
-    with Mirror(tmp_path / "file", "https://mirror.example").publication() as publication:
+    with Mirror(tmp_path / "file", "https://mirror.example", Store(tmp_path / "store")).publication() as publication:
         with pytest.raises(ServerFault) as caught:
             publish(publication, archive)
         assert caught.value.finding.code is Code.MIRROR_FAILED

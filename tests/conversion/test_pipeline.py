@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from knossosd.conversion.leases import LocalLeases
 from knossosd.conversion.links import LocalFiles
 from knossosd.conversion.observer import Cancelled, FileProgress, Level, Snapshot, Stage
 from knossosd.conversion.pipeline import Conversion, convert
@@ -109,7 +110,7 @@ def file(host: str, name: str, **more: Any) -> dict[str, Any]:
 
 def run(doc: dict[str, Any], settings: Settings, observer: Recorder | None = None) -> Conversion:
     repo = parse(json.dumps(doc), LIMITS).repo
-    return convert(repo, toolbox=Toolbox.from_settings(settings), observer=observer or Recorder())
+    return convert(repo, toolbox=Toolbox.from_settings(settings, LocalLeases()), observer=observer or Recorder())
 
 
 def leftovers(settings: Settings) -> list[Path]:
@@ -118,7 +119,9 @@ def leftovers(settings: Settings) -> list[Path]:
 
 def published(settings: Settings) -> list[str]:
     assert settings.mirror_path is not None
-    found = (path.relative_to(settings.mirror_path) for path in settings.mirror_path.rglob("*") if path.is_file())
+    found = (
+        path.relative_to(settings.mirror_path) for path in settings.mirror_path.glob("[!.]*/**/*") if path.is_file()
+    )
     return sorted(str(path) for path in found if not path.parts[0].startswith("."))
 
 
@@ -160,7 +163,7 @@ def test_a_mod_is_converted_and_mirrored(host: str, served: Path, plain: Setting
 def test_without_a_mirror_the_given_links_stay_and_nothing_is_kept(host: str, served: Path, tmp_path: Path) -> None:
     make_zip(served / "core.zip", {"mod.ini": b"x"})
     settings = Settings(TRUSTED_HOSTS=("127.0.0.1",))
-    toolbox = Toolbox.from_settings(settings)
+    toolbox = Toolbox.from_settings(settings, LocalLeases())
     assert toolbox.mirror is None
     outcome = run(document(file(host, "core.zip")), settings)
     assert outcome.document is not None
@@ -232,9 +235,9 @@ def test_a_file_of_this_machine_is_read_only_when_asked_for(tmp_path: Path, plai
     link = (tmp_path / "core.zip").as_uri()
     doc = json.dumps(document({"filename": "core.zip", "urls": [link]}))
     repo = parse(doc, LIMITS, schemes=frozenset({"http", "https", "file"})).repo
-    refused = convert(repo, toolbox=Toolbox.from_settings(plain), observer=Recorder())
+    refused = convert(repo, toolbox=Toolbox.from_settings(plain, LocalLeases()), observer=Recorder())
     assert [error.code for error in refused.errors] == [Code.ADDRESS_REFUSED]
-    allowed = convert(repo, toolbox=Toolbox.from_settings(plain, LocalFiles()), observer=Recorder())
+    allowed = convert(repo, toolbox=Toolbox.from_settings(plain, LocalLeases(), LocalFiles()), observer=Recorder())
     assert allowed.document is not None
     [entry] = allowed.document["mods"][0]["packages"][0]["files"]
     assert entry["urls"] == ["https://mirror.example/fs2/my_mod/1.0.0/core.zip"]

@@ -1,0 +1,76 @@
+"""What earlier conversions found out, in a folder that all workers share: small records by kind and key.
+
+A record is an aid and never the truth: whoever finds none, or one that cannot be read, does the work again.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+Record = dict[str, Any]
+
+
+class Cache:
+    """The records in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def recall(self, kind: str, key: str) -> Record | None:
+        """The record, None when there is none. A file's `st_mtime` is when its record was last recalled."""
+        path = self._path(kind, key)
+        try:
+            content = path.read_bytes()
+            os.utime(path)
+        except FileNotFoundError:
+            return None
+        try:
+            record: Record = json.loads(content)
+        except ValueError:
+            log.warning("the record %s cannot be read and is left out", path)
+            path.unlink(missing_ok=True)
+            return None
+        return record
+
+    def remember(self, kind: str, key: str, record: Record) -> None:
+        """Keep the record, in place of the one before."""
+        path = self._path(kind, key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", delete=False) as file:
+            try:
+                json.dump(record, file, separators=(",", ":"))
+                file.close()
+                Path(file.name).replace(path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+
+    def forget(self, kind: str, key: str) -> None:
+        """Keep the record no longer."""
+        self._path(kind, key).unlink(missing_ok=True)
+
+    def files(self) -> Iterator[Path]:
+        """The files of all records."""
+        for path in self.folder.glob("*/??/*"):
+            with suppress(FileNotFoundError):
+                if path.is_file():
+                    yield path
+
+    def _path(self, kind: str, key: str) -> Path:
+        name = hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
+        return self.folder / kind / name[:2] / f"{name}.json"
+
+
+class Forgetful(Cache):
+    """Recalls nothing and remembers all: for conversions that shall do everything anew."""
+
+    def recall(self, kind: str, key: str) -> Record | None:  # noqa: ARG002
+        return None

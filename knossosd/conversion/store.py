@@ -1,0 +1,87 @@
+"""The content store of the mirror: every content once, under its checksum.
+
+A public name on the mirror is a hard link to `<sha256>` in here, and so is the file of a conversion that uses a content
+again. Whoever uses a content holds a link of its own, so removing one from the store never takes it away from anybody.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from knossosd.repo.contents import Digest
+
+READ_ONLY = 0o444
+"""The mode of stored files: all names share one content, so nobody may write into it by one of them. Players download
+them through whichever web server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The store in `folder`, which is on the mirror's file system."""
+
+    folder: Path
+
+    def keep(self, file: Path, digest: Digest) -> None:
+        """Let the store hold the content of `file`, which has the `digest`; the file becomes a name of that content.
+
+        Raises `OSError` when the disk cannot take it.
+        """
+        stored = self._place(digest)
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        same = file.with_name(f".{file.name}.{time.monotonic_ns()}")
+        while not self.take(digest, same):
+            file.chmod(READ_ONLY)
+            flush(file)
+            try:
+                os.link(file, stored)
+            except FileExistsError:  # put there by somebody who was faster, or damaged
+                if not self._holds(digest):
+                    stored.unlink(missing_ok=True)
+                continue
+            flush(stored.parent)
+            return
+        same.replace(file)
+        same.unlink(missing_ok=True)  # it is still there when both were names of the same content already
+
+    def take(self, digest: Digest, into: Path) -> bool:
+        """Let `into`, a new name on the same file system, be the content with the `digest`; False when it is not
+        stored."""
+        if not self._holds(digest):
+            return False
+        try:
+            os.link(self._place(digest), into)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def discard(self, digest: Digest) -> None:
+        """Forget the content; whoever has a link of it keeps it."""
+        self._place(digest).unlink(missing_ok=True)
+
+    def nameless(self) -> Iterator[Path]:
+        """The stored files that nobody else links to. Their `st_ctime` is when that began."""
+        for path in self.folder.glob("??/*"):
+            with suppress(FileNotFoundError):
+                if path.stat().st_nlink == 1:
+                    yield path
+
+    def _place(self, digest: Digest) -> Path:
+        return self.folder / digest.sha256[:2] / digest.sha256
+
+    def _holds(self, digest: Digest) -> bool:
+        try:
+            return self._place(digest).stat().st_size == digest.size
+        except FileNotFoundError:
+            return False
+
+
+def flush(path: Path) -> None:
+    """See to it that the file's content, or the folder's names, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

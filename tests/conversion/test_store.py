@@ -1,0 +1,73 @@
+"""The content store: every content once, and nobody loses what it holds."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from knossosd.conversion.digest import digest_file
+from knossosd.conversion.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def make(path: Path, content: bytes = b"content") -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def test_a_content_is_kept_under_its_checksum_and_cannot_be_written(store: Store, tmp_path: Path) -> None:
+    file = make(tmp_path / "file")
+    digest = digest_file(file)
+    store.keep(file, digest)
+    stored = store.folder / digest.sha256[:2] / digest.sha256
+    assert stored.samefile(file)
+    assert stored.stat().st_mode & 0o777 == 0o444
+
+
+def test_a_second_file_of_the_same_content_becomes_a_name_of_the_first(store: Store, tmp_path: Path) -> None:
+    one, two = make(tmp_path / "one"), make(tmp_path / "two")
+    store.keep(one, digest_file(one))
+    store.keep(two, digest_file(two))
+    store.keep(two, digest_file(two))
+    assert one.samefile(two)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "store", "two"]
+
+
+def test_whoever_holds_a_content_keeps_it_when_the_store_forgets_it(store: Store, tmp_path: Path) -> None:
+    file = make(tmp_path / "file")
+    digest = digest_file(file)
+    store.keep(file, digest)
+    file.unlink()
+    assert [path.name for path in store.nameless()] == [digest.sha256]
+    assert store.take(digest, tmp_path / "held")
+    assert list(store.nameless()) == []
+    store.discard(digest)
+    assert (tmp_path / "held").read_bytes() == b"content"
+    assert not store.take(digest, tmp_path / "again")
+
+
+def test_a_damaged_content_is_replaced(store: Store, tmp_path: Path) -> None:
+    file = make(tmp_path / "file")
+    digest = digest_file(file)
+    stored = store.folder / digest.sha256[:2] / digest.sha256
+    stored.parent.mkdir(parents=True)
+    stored.write_bytes(b"cut")
+    assert not store.take(digest, tmp_path / "held")
+    store.keep(file, digest)
+    assert stored.read_bytes() == b"content"
+
+
+def test_many_at_once_share_one_content(store: Store, tmp_path: Path) -> None:
+    files = [make(tmp_path / str(number)) for number in range(16)]
+    digest = digest_file(files[0])
+    threads = [threading.Thread(target=store.keep, args=(file, digest)) for file in files]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(file.samefile(files[0]) for file in files)
+    assert len(list(store.folder.glob("??/*"))) == 1
