@@ -9,7 +9,7 @@ from knossosd.settings import CHECKOUT
 def test_a_small_benchmark_prints_its_table() -> None:
     program = CHECKOUT / "benchmarks" / "convert.py"
     done = subprocess.run(
-        [sys.executable, program, "--quick", "targz-50MB.tar.gz"],
+        [sys.executable, program, "--quick", "300 MB in three archives"],
         text=True,
         capture_output=True,
         timeout=100,
@@ -17,4 +17,4 @@ def test_a_small_benchmark_prints_its_table() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "ours / slowest" in done.stdout
-    assert "targz-50MB.tar.gz" in done.stdout
+    assert "300 MB in three archives" in done.stdout

@@ -19,10 +19,11 @@ from knossosd.repo.models import PackageFile
 
 
 class Fetched(NamedTuple):
-    """A file that was fetched: where it lies, and its digest."""
+    """A file that was fetched: where it lies, its digest, and the link that gave it, unless it was ours already."""
 
     path: Path
     digest: Digest
+    link: str | None = None
 
 
 def fetch(file: PackageFile, folder: Path, toolbox: Toolbox, wishes: Wishes) -> Fetched:
@@ -45,6 +46,13 @@ def fetch(file: PackageFile, folder: Path, toolbox: Toolbox, wishes: Wishes) -> 
             "Upload it again, or give a link to another host.",
         )
     return _from_links(file.filename, links, folder / "archive", toolbox, wishes)
+
+
+def forget(fetched: Fetched, toolbox: Toolbox) -> None:
+    """Keep nothing of a file that turned out to be of no use; the file itself is the workspace's."""
+    toolbox.memory.store.discard(fetched.digest)
+    if fetched.link:
+        _known_links(toolbox).forget(fetched.link)
 
 
 def _from_mirror(own: Path, into: Path, toolbox: Toolbox, wishes: Wishes) -> Fetched:
@@ -78,8 +86,11 @@ def _digest(path: Path, wishes: Wishes) -> Digest:
 
 def _from_links(name: str, links: Sequence[str], into: Path, toolbox: Toolbox, wishes: Wishes) -> Fetched:
     wishes.log(Level.INFO, f"Downloading {name}")
-    known = KnownLinks(toolbox.memory.cache, toolbox.memory.store)
-    download = toolbox.downloader.fetch(links, into, wishes, known)
+    download = toolbox.downloader.fetch(links, into, wishes, _known_links(toolbox))
     if download.was_known:
         wishes.log(Level.INFO, f"{name} is still the file that was fetched before")
-    return Fetched(into, download.digest)
+    return Fetched(into, download.digest, download.url)
+
+
+def _known_links(toolbox: Toolbox) -> KnownLinks:
+    return KnownLinks(toolbox.memory.cache, toolbox.memory.store)

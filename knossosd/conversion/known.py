@@ -105,6 +105,10 @@ class KnownLinks:
         self.store.keep(file, known.digest)
         self.cache.remember("links", link, asdict(known))
 
+    def forget(self, link: str) -> None:
+        """Remember the link no longer."""
+        self.cache.forget("links", link)
+
 
 def _is_settled(changed: str, now: str) -> bool:
     try:

@@ -20,7 +20,7 @@ from typing import Any
 
 from knossosd.conversion.archive import Inspection, inspect
 from knossosd.conversion.board import Board, Track
-from knossosd.conversion.fetch import Fetched, fetch
+from knossosd.conversion.fetch import Fetched, fetch, forget
 from knossosd.conversion.links import public_links
 from knossosd.conversion.manifests import Manifests
 from knossosd.conversion.mirror import Publication
@@ -211,7 +211,7 @@ class _Run:
                 check=self._check,
             )
         except InputFault:  # nobody will have a use for it
-            self.toolbox.memory.store.discard(fetched.digest)
+            forget(fetched, self.toolbox)
             raise
 
     def _publish_and_describe(

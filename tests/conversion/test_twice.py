@@ -196,6 +196,10 @@ def test_good_archives_of_a_failed_conversion_are_remembered_and_bad_ones_are_no
     assert [error.code for error in failed.errors] == [Code.ARCHIVE_UNREADABLE]
     assert tools.mirror is not None
     assert not (tools.mirror.path / "my_mod").exists()
+    assert (
+        len([path for path in tools.memory.cache.files() if path.is_relative_to(tools.memory.cache.folder / "links")])
+        == 1
+    )
     assert [one.size for one in tools.memory.contents()] == [os.stat(tmp_path / "a.zip").st_size]  # noqa: PTH116
     assert run(tools, good).document is not None
     assert bytes_sent(host) == 2
