@@ -22,7 +22,7 @@ def print_table(title: str, rows: Mapping[str, Row]) -> None:
     """Print a row for each named case; whole numbers are printed as such, others with two digits."""
     table = Table(title=title)
     headings = list(next(iter(rows.values())))
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for heading in headings:
         table.add_column(heading, justify="right")
     for name, figures in rows.items():
