@@ -1,11 +1,12 @@
 """One conversion, start to end; knows no HTTP server, no queue and no Redis.
 
 pipeline.py   the stages in order: begin here
-toolbox.py    what a conversion works with
+toolbox.py    what a conversion works with;  leases.py  what only some may hold at a time
 observer.py   what it tells and asks;  board.py  how far it is
-links.py      which links are ours, which are public
 
+fetch.py      one file of a document, wherever it lies;  links.py  which links are ours, which are public
 download.py   an archive from its links to a file;  captcha.py  hosts that ask first
+transfer.py   one try of one link;  landing.py  the file that it writes
 http.py       outgoing requests;  guard.py  which addresses they may reach
 
 archive.py    an archive's files with their checksums;  reading.py  the reading of one archive
@@ -13,6 +14,9 @@ streamed.py   from a stream;  compressed.py  from a tar or one compressed file; 
 shares.py     what several processes can unpack side by side;  cores.py  how many may
 sevenzip.py   the 7-Zip program;  listing.py  what it lists;  complaints.py  what it complains about
 members.py    the files in a stream;  tarball.py  in a tar;  readahead.py  reading a pipe ahead
+digest.py     checksums
 
-digest.py     checksums;  mirror.py  publishing;  workspace.py  where work in progress lies
+store.py      every content once;  mirror.py  its public names;  workspace.py  where work in progress lies
+memory.py     what is remembered, and for how long;  cache.py  the records
+known.py      links that were fetched;  manifests.py  archives that were read
 """

@@ -46,7 +46,7 @@ class Cache:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", delete=False) as file:
             try:
-                json.dump(record, file, separators=(",", ":"))
+                file.write(json.dumps(record, separators=(",", ":")))  # json.dump is many times slower
                 file.close()
                 Path(file.name).replace(path)
             except BaseException:

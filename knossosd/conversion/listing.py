@@ -16,7 +16,12 @@ FIRST_ENTRY = b"\n----------\n"
 HEADS = ("--", "----")
 COMMENT = re.compile(rb"^\{\n(?:.*\n)*?\}\n", re.MULTILINE)
 COMMENT_BEGINS = re.compile(rb"^\{\n", re.MULTILINE)
-LINKS = ("Symbolic Link", "Hard Link", "Copy Link")
+FIELD = re.compile(
+    r"\n(?:(Path|Size|Folder|Attributes|Encrypted|Block) = (.*)"
+    r"|(?:Symbolic Link|Hard Link|Copy Link) = .+"
+    r"|(?:Alternate Stream|Anti) = \+)"
+)
+"""What is read of an entry, each field behind the end of a line; those without a name make it special."""
 
 
 class Entry(NamedTuple):
@@ -67,9 +72,11 @@ def _without_comments(pieces: Iterable[bytes]) -> Iterator[bytes]:
     rest = b""
     for piece in pieces:
         whole, end, rest = (rest + piece.replace(b"\r", b"")).rpartition(b"\n")
-        text = COMMENT.sub(b"", whole + end)
-        if begun := COMMENT_BEGINS.search(text):
-            text, rest = text[: begun.start()], text[begun.start() :] + rest
+        text = whole + end
+        if text.startswith(b"{\n") or b"\n{\n" in text:
+            text = COMMENT.sub(b"", text)
+            if begun := COMMENT_BEGINS.search(text):
+                text, rest = text[: begun.start()], text[begun.start() :] + rest
         yield text
     yield rest
 
@@ -115,26 +122,21 @@ def _entries(text: str) -> Iterator[Entry]:
     """The entries that whole blocks describe."""
     for block in text.split("\n\n"):
         # Of a name that stands twice the first counts, hence the turn.
-        fields = dict([line.partition(" = ")[::2] for line in block.split("\n")[::-1]])
+        fields = dict(FIELD.findall("\n" + block)[::-1])
         if "Size" in fields:  # what stands behind the last entry is a summary
             yield _entry(fields)
 
 
 def _entry(fields: dict[str, str]) -> Entry:
+    """The entry with these fields; those that make it special have no name."""
     is_folder, is_special = _kind(fields.get("Attributes", ""), fields.get("Folder"))
-    if not is_special:
-        is_special = (
-            any(fields.get(name) for name in LINKS)
-            or fields.get("Alternate Stream") == "+"
-            or fields.get("Anti") == "+"
-        )
     size = fields["Size"]
     return Entry(
         fields.get("Path", ""),
         int(size) if size.isdecimal() else None,
         is_folder,
         fields.get("Encrypted") == "+",
-        is_special and not is_folder,
+        (is_special or "" in fields) and not is_folder,
         fields.get("Block", ""),
     )
 

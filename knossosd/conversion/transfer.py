@@ -14,9 +14,10 @@ from urllib.parse import urljoin
 from urllib3.exceptions import HTTPError
 
 from knossosd.conversion import captcha
-from knossosd.conversion.digest import CHUNK, Digester
+from knossosd.conversion.digest import CHUNK
 from knossosd.conversion.http import REDIRECTS, Response, WebClient, broken
 from knossosd.conversion.known import Known, Validators
+from knossosd.conversion.landing import Landing
 from knossosd.conversion.observer import Level
 from knossosd.faults import Code, InputFault, RemoteFault
 from knossosd.repo.contents import Digest
@@ -92,10 +93,9 @@ class Transfer:
         self._client = client
         self._limits = limits
         self._url = url
-        self._file = file
         self._wishes = wishes
         self._pace = _Pace(limits, deadline)
-        self._digester = Digester()
+        self._landing = Landing(file)
         self._validator: str | None = None
         self._total: int | None = None
         self._known = known if known and known.conditions else None
@@ -103,27 +103,30 @@ class Transfer:
 
     def run(self) -> Transferred:
         """Transfer the file. Raises `InputFault` when another try cannot help, and `RemoteFault` when it may."""
-        self._start_over()
+        try:
+            return self._run()
+        finally:
+            self._landing.close()
+
+    def _run(self) -> Transferred:
         for _ in range(MAX_RESUMES):
-            before = self._digester.size
+            before = self._landing.size
             try:
                 if known := self._request():
                     return Transferred(known.digest, known.validators, is_unchanged=True)
-                return Transferred(self._digester.digest(), self._validators)
+                return Transferred(self._landing.digest(), self._validators)
             except RemoteFault as fault:
                 if fault.finding.code is not Code.DOWNLOAD_FAILED:
                     raise
-                brought_something = self._digester.size > before and self._validator is not None
-                starts_over = self._digester.size == 0 < before
+                brought_something = self._landing.size > before and self._validator is not None
+                starts_over = self._landing.size == 0 < before
                 if not (brought_something or starts_over):
                     raise
-                self._wishes.log(Level.INFO, f"Resuming {self._url} at {self._digester.size} bytes")
+                self._wishes.log(Level.INFO, f"Resuming {self._url} at {self._landing.size} bytes")
         raise RemoteFault(Code.DOWNLOAD_FAILED, "The connection breaks off again and again.", "Try another host.")
 
     def _start_over(self) -> None:
-        self._file.seek(0)
-        self._file.truncate()
-        self._digester = Digester()
+        self._landing.start_over()
         self._validator = self._total = None
 
     def _request(self) -> Known | None:
@@ -132,7 +135,7 @@ class Transfer:
         known, self._known = self._known, None
         headers = known.conditions if known else {}
         if self._validator is not None:
-            headers = {"Range": f"bytes={self._digester.size}-", "If-Range": self._validator}
+            headers = {"Range": f"bytes={self._landing.size}-", "If-Range": self._validator}
         response, url = self._client.get(self._url, headers=headers)
         self._pace.begin()
         with response:
@@ -165,7 +168,7 @@ class Transfer:
         match = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
         return (
             match is not None
-            and int(match[1]) == self._digester.size
+            and int(match[1]) == self._landing.size
             and int(match[2]) == self._total
             and _validator_of(response) in (None, self._validator)
         )
@@ -200,10 +203,10 @@ class Transfer:
     def _read(self, response: Response) -> None:
         while chunk := self._next(response):
             self._write(chunk)
-        if self._total is not None and self._digester.size != self._total:
+        if self._total is not None and self._landing.size != self._total:
             raise RemoteFault(
                 Code.DOWNLOAD_FAILED,
-                f"The host promised {self._total} bytes and sent {self._digester.size}.",
+                f"The host promised {self._total} bytes and sent {self._landing.size}.",
                 "Try again later, or another host.",
             )
 
@@ -275,10 +278,9 @@ class Transfer:
         return chunk
 
     def _write(self, chunk: bytes) -> None:
-        self._hold_to_size(self._digester.size + len(chunk))
-        self._file.write(chunk)
-        self._digester.update(chunk)
-        self._wishes.advance(self._digester.size, self._total)
+        self._hold_to_size(self._landing.size + len(chunk))
+        self._landing.add(chunk)
+        self._wishes.advance(self._landing.size, self._total)
 
     def _hold_to_size(self, size: int) -> None:
         if size > self._limits.max_size:
