@@ -69,7 +69,22 @@ class Code(StrEnum):
     SEVENZIP_FAILED = "sevenzip_failed"
     DISK_FULL = "disk_full"
     WORKER_VANISHED = "worker_vanished"
+    TICKET_EXPIRED = "ticket_expired"
     INTERNAL = "internal"
+
+    # somebody's wish
+    CANCELLED = "cancelled"
+
+
+OURS = {
+    Code.MIRROR_FAILED,
+    Code.SEVENZIP_FAILED,
+    Code.DISK_FULL,
+    Code.WORKER_VANISHED,
+    Code.TICKET_EXPIRED,
+    Code.INTERNAL,
+}
+"""What makes a conversion fail through no fault of the mod's. Once that is mended, it may be tried again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,9 @@ class Settings(BaseModel):
     # how long things are kept
     result_lifetime: int = Field(default=600, gt=0, description="How long a finished ticket stays readable.")
     task_lifetime: int = Field(default=DAY, gt=0, description="How long an unfinished ticket is kept.")
-
+    dead_lifetime: int = Field(
+        default=7 * DAY, gt=0, description="How long a ticket that failed through the server's fault can be retried."
+    )
     cache_lifetime: int = Field(
         default=30 * DAY, gt=0, description="How long what is known of archives is kept after its last use."
     )
@@ -116,6 +118,16 @@ class Settings(BaseModel):
         default=30, gt=0, description="A worker that was silent for this long counts as vanished."
     )
     max_attempts: int = Field(default=3, gt=0, description="Workers that may vanish over a ticket before it fails.")
+    max_queue: int = Field(default=10_000, gt=0, description="Most tickets that may wait; more are not taken.")
+    min_free_disk: int = Field(
+        default=GIB, ge=0, description="Free bytes on the mirror's disk below which no ticket is taken."
+    )
+    tickets_per_hour: int | None = Field(
+        default=None, gt=0, description="Most tickets that one API key may submit in an hour. Unset: any number."
+    )
+    tickets_at_once: int | None = Field(
+        default=None, gt=0, description="Most unfinished tickets of one API key. Unset: any number."
+    )
     answer_timeout: float = Field(default=120, gt=0, description="How long a captcha waits for somebody's answer.")
 
     @field_validator("mirror_path", "sevenzip")

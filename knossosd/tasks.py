@@ -5,12 +5,13 @@
 
 The queue carries a ticket's number and nothing else; what is to be done stands in the ticket. Huey takes a message off
 the queue before it runs it and forgets it when the worker dies, so the lease of the ticket and the reaper, not Huey,
-see to it that every ticket ends.
+see to it that every ticket ends. Every periodic task may run twice, and on several hosts at once.
 """
 
 import json
 import logging
 import sys
+from collections.abc import Iterable
 from functools import cache
 
 from huey import RedisHuey, crontab
@@ -24,14 +25,17 @@ from knossosd.conversion.observer import Cancelled, Level
 from knossosd.conversion.pipeline import Conversion
 from knossosd.conversion.pipeline import convert as run_pipeline
 from knossosd.conversion.toolbox import Toolbox
-from knossosd.faults import Code, Finding, InputFault
+from knossosd.faults import Code, Finding, InputFault, RemoteFault
 from knossosd.repo.document import DocumentLimits, parse
 from knossosd.tickets import webhooks
 from knossosd.tickets.connection import connect, connection_pool
+from knossosd.tickets.ending import Ended, Outcome
 from knossosd.tickets.execution import Execution
 from knossosd.tickets.leases import SharedLeases
-from knossosd.tickets.reaper import reap
+from knossosd.tickets.outbox import DeliveryState, Outbox
+from knossosd.tickets.reaper import expire_old, reap, unheard
 from knossosd.tickets.store import Tickets
+from knossosd.tickets.wake import Wake
 
 log = logging.getLogger(__name__)
 logs.set_up()
@@ -66,31 +70,42 @@ def convert(number: int) -> None:
         except Exception:  # the border: whatever went wrong, the ticket ends and the operator hears of it
             log.exception("the conversion of ticket %d failed", number)
             outcome = Conversion(None, (_internal(),), ())
-        _record(execution, outcome)
+        ended = execution.finish(_recorded(outcome))
+    for error in outcome.errors:
+        log.info("ticket %d failed: %s", number, error)
+    see_to_deliveries([ended])
 
 
-@upkeep.task(name="deliver_webhook", retries=webhooks.RETRIES, retry_delay=webhooks.RETRY_DELAY, retry_backoff=2)
-def deliver_webhook(number: int, url: str, token: str) -> None:
-    """Tell the site at `url` that the ticket is done; on failure Huey tries again, later each time."""
-    try:
-        answer = webhooks.deliver(WebClient.for_webhooks(settings), number, url, token)
-    except InputFault as fault:  # another try cannot help
-        log.warning("the webhook of ticket %d is given up: %s", number, fault)
+@upkeep.task(name="deliver")
+def deliver(delivery_id: str) -> None:
+    """Make an attempt to tell a site that its ticket is done, when one is due."""
+    delivery = outbox().take(delivery_id)
+    if delivery is None:
         return
+    try:
+        answer = webhooks.deliver(WebClient.for_webhooks(settings), delivery, settings.webhook_timeout)
+    except (InputFault, RemoteFault) as fault:
+        log.warning("attempt %d of the webhook of ticket %d failed: %s", delivery.attempts, delivery.ticket, fault)
+        # Of what may not be asked, another attempt cannot make anything else.
+        state = DeliveryState.WAITING if isinstance(fault, RemoteFault) else DeliveryState.GIVEN_UP
+        outbox().note(delivery, str(fault), state=state)
+        return
+    outbox().note(delivery, answer.value, state=DeliveryState.DELIVERED)
     if answer is webhooks.Answer.CANCELLED:
-        tickets().remove(number)
+        tickets().remove(delivery.ticket)
 
 
 @upkeep.periodic_task(crontab(minute="*"), name="reap")
-def reap_vanished() -> None:
-    """Give the tickets of vanished workers to others."""
+def look_after_tickets() -> None:
+    """See to it that every ticket goes on or ends, and that every webhook is delivered."""
     waiting, failed = reap(tickets())
     for number in waiting:
         log.warning("the worker of ticket %d vanished, the ticket waits again", number)
+    for number in unheard(tickets(), {task.args[0] for task in huey.pending()}):
         convert(number)
-    for number in failed:
-        log.error("the worker of ticket %d vanished too often, the ticket has failed", number)
-        _announce(number)
+    see_to_deliveries([*failed, *expire_old(tickets())])
+    for delivery_id in outbox().due():
+        deliver(delivery_id)
 
 
 @upkeep.periodic_task(crontab(minute="*/10"), name="sweep")
@@ -101,12 +116,29 @@ def sweep() -> None:
     forgotten = Memory.from_settings(settings).trim()
     if forgotten:
         log.info("forgot %d records and archives that nobody needed", len(forgotten))
+    outbox().trim()
+
+
+def see_to_deliveries(ended: Iterable[Ended | None]) -> None:
+    """Have the webhooks of tickets that have ended delivered now, rather than when `upkeep` looks next."""
+    for one in ended:
+        if one and one.delivery:
+            deliver(one.delivery)
+
+
+wake = Wake(convert, see_to_deliveries)
 
 
 @cache
 def tickets() -> Tickets:
     """The tickets, over a connection of this process."""
     return Tickets(connect(settings, "worker"), settings)
+
+
+@cache
+def outbox() -> Outbox:
+    """The outbox of webhooks, over the same connection."""
+    return Outbox(tickets().client)
 
 
 @cache
@@ -129,21 +161,11 @@ def _converted(execution: Execution) -> Conversion:
     return Conversion(outcome.document, outcome.errors, reading.warnings + outcome.warnings)
 
 
-def _record(execution: Execution, outcome: Conversion) -> None:
-    result = None
-    if outcome.document is not None:
-        result = json.dumps(outcome.document, separators=(",", ":"), allow_nan=False)
-        execution.log(Level.INFO, "Done")
-    for error in () if result else outcome.errors:
-        log.info("ticket %d failed: %s", execution.ticket.number, error)
-    if execution.finish(result=result, errors=outcome.errors, warnings=[one.as_json() for one in outcome.warnings]):
-        _announce(execution.ticket.number)
-
-
-def _announce(number: int) -> None:
-    ticket = tickets().get(number)
-    if ticket and ticket.webhook:
-        deliver_webhook(number, ticket.webhook, ticket.token)
+def _recorded(outcome: Conversion) -> Outcome:
+    if outcome.document is None:
+        return Outcome(errors=outcome.errors, warnings=outcome.warnings)
+    result = json.dumps(outcome.document, separators=(",", ":"), allow_nan=False)
+    return Outcome(result, warnings=outcome.warnings, last_line=(Level.INFO, "Done"))
 
 
 def _internal() -> Finding:

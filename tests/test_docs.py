@@ -1,6 +1,7 @@
 """What users rely on is documented: a setting, route, command, event or code that is not fails here."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from knossosd.cli.app import app as command_line
 from knossosd.faults import Code
 from knossosd.settings import CHECKOUT, Settings
 from knossosd.tickets.store import Tickets
+from knossosd.tickets.wake import Wake
 from knossosd.web.app import make_app
 from knossosd.web.feed import Feed
 
@@ -44,16 +46,24 @@ def test_every_code_is_used(code: Code) -> None:
 
 
 def test_every_route_is_documented(redis_client: redis.Redis, settings: Settings) -> None:
-    app = make_app(settings, Tickets(redis_client, settings), lambda _: None, Feed(redis_client))
+    app = make_app(settings, Tickets(redis_client, settings), Wake(lambda _: None, lambda _: None), Feed(redis_client))
     documented = text("docs/api.md")
     for route in app.routes:
         path = re.sub(r"<(\w+)(:\w+)?>", r"<\1>", route.rule)
         assert path in documented, f"{route.method} {path}"
 
 
-@pytest.mark.parametrize("command", command_line.registered_commands)
-def test_every_command_is_documented(command: Any) -> None:
-    assert f"`{command.callback.__name__}`" in text("docs/operations.md")
+def verbs() -> Iterator[str]:
+    for command in command_line.registered_commands:
+        yield command.name or command.callback.__name__
+    for group in command_line.registered_groups:
+        for command in group.typer_instance.registered_commands:
+            yield f"{group.name} {command.name or command.callback.__name__}"
+
+
+@pytest.mark.parametrize("verb", list(verbs()))
+def test_every_command_is_documented(verb: str) -> None:
+    assert f"`{verb}`" in text("docs/operations.md")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from knossosd.cli import tickets, webhooks
 from knossosd.cli.exits import Exit, Stop
 
 EPILOG = (
@@ -43,6 +44,9 @@ ServerUrl = Annotated[str, typer.Option("--server", envvar="KNOSSOSD_SERVER", he
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 LOCAL_SERVER = "http://localhost:8080"
+
+app.add_typer(tickets.app, name="tickets", rich_help_panel=OPERATORS)
+app.add_typer(webhooks.app, name="webhooks", rich_help_panel=OPERATORS)
 
 
 def main() -> None:

@@ -3,11 +3,14 @@
     record.py      a ticket as everybody reads it
     store.py       making, finding and removing tickets: the side of those who submit and ask
     execution.py   one worker's hold on a ticket: the side of those who convert
+    ending.py      how a ticket ends
+    reaper.py      tickets that nobody sees to any more
     events.py      the stream of events, for watchers now and later
     questions.py   captchas, asked by a conversion and answered by a watcher
-    reaper.py      tickets whose worker vanished
-    webhooks.py    telling the site that submitted
-    keys.py        how the keys in Redis are named
+    outbox.py      webhook deliveries, until they are made;  webhooks.py  one attempt
+    leases.py      what only some workers may hold at a time
+    keys.py        how the keys in Redis are named;  scripts.py  the steps that it takes as one
+    connection.py  the way to Redis
 
 The ticket record is the truth; the queue only wakes workers. Every key has a lifetime.
 """

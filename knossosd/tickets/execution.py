@@ -5,12 +5,10 @@ worker dies, the lease runs out and the reaper takes the ticket over. What an ex
 that one which was given up for dead cannot disturb its successor.
 """
 
-import json
 import logging
 import secrets
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self
@@ -18,8 +16,8 @@ from typing import Any, Self
 import redis
 
 from knossosd.conversion.observer import Cancelled, FileProgress, Level, Snapshot
-from knossosd.faults import Finding
 from knossosd.tickets import events, keys, questions, scripts
+from knossosd.tickets.ending import Ended, Outcome, end
 from knossosd.tickets.record import Ticket
 from knossosd.tickets.store import Tickets
 
@@ -30,6 +28,9 @@ MAX_LOG_LINES = 5000
 
 RENEWALS_PER_LEASE = 3
 """One lost renewal must not cost the lease."""
+
+BEAT = 0.5
+"""Seconds between two renewals at most: by them a worker notices that its ticket was cancelled."""
 
 ANSWER_POLL = 1.0
 """Seconds between two looks whether a conversion that waits for an answer was called off."""
@@ -126,39 +127,11 @@ class Execution:
 
     # How an execution ends.
 
-    def finish(
-        self, *, result: str | None, errors: Sequence[Finding] = (), warnings: Sequence[dict[str, str]] = ()
-    ) -> bool:
-        """Record the outcome: `result` is the generated document, None when the conversion failed, and then `errors`
-        say why. False, and nothing is recorded, when another worker holds the ticket by now."""
+    def finish(self, outcome: Outcome) -> Ended | None:
+        """Record the outcome. None, and nothing is recorded, when another worker holds the ticket by now."""
         if self._log_lines > MAX_LOG_LINES:
             self._publish("log_message", f"WARNING: … {self._log_lines - MAX_LOG_LINES} lines left out")
-        number, success = self._number, result is not None
-        last = events.encode("done", success)
-        return self._run(
-            scripts.FINISH,
-            [
-                keys.record(number),
-                keys.lease(number),
-                keys.WORKING,
-                keys.document(number),
-                keys.answers(number),
-                keys.events(number),
-                keys.now(number),
-                keys.result(number),
-            ],
-            [
-                number,
-                self._id,
-                self._tickets.now(),
-                self._tickets.settings.result_lifetime * 1000,
-                int(success),
-                json.dumps([error.as_json() for error in errors]),
-                json.dumps(list(warnings)),
-                result or "",
-                *_flat(last),
-            ],
-        )
+        return end(self._tickets, self.ticket, outcome, self._id)
 
     def hand_back(self) -> bool:
         """Put the ticket back in the queue, for another worker. The caller wakes one."""
@@ -205,7 +178,7 @@ class Execution:
     def _renew(self) -> None:
         lease = self._tickets.settings.lease_time
         names = [keys.record(self._number), keys.lease(self._number)]
-        while not self._released.wait(lease / RENEWALS_PER_LEASE):
+        while not self._released.wait(min(BEAT, lease / RENEWALS_PER_LEASE)):
             try:
                 if not self._run(scripts.RENEW, names, [self._id, int(lease * 1000)]):
                     return

@@ -14,6 +14,15 @@ QUEUE = "knossosd:queue"
 WORKING = "knossosd:working"
 """Sorted set of the tickets that a worker holds, by the time of the claim."""
 
+DEAD = "knossosd:dead"
+"""Sorted set of the tickets that failed through no fault of the mod's, by the time of their end."""
+
+OUTBOX = "knossosd:outbox"
+"""Sorted set of the webhook deliveries that are still to be made, by when they are due."""
+
+DELIVERIES = "knossosd:deliveries"
+"""Sorted set of all webhook deliveries by the time of their creation."""
+
 
 def record(ticket: int) -> str:
     """Hash: the ticket record."""
@@ -21,7 +30,7 @@ def record(ticket: int) -> str:
 
 
 def document(ticket: int) -> str:
-    """String: the repo document as it was submitted; gone when the conversion has ended."""
+    """String: the repo document as it was submitted; gone when the conversion has ended, unless it is dead."""
     return f"knossosd:ticket:{ticket}:document"
 
 
@@ -50,9 +59,29 @@ def answers(ticket: int) -> str:
     return f"knossosd:ticket:{ticket}:answers"
 
 
+def hour(owner: str) -> str:
+    """Sorted set of the tickets that an owner submitted within an hour, by time."""
+    return f"knossosd:owner:{owner}:hour"
+
+
+def open_tickets(owner: str) -> str:
+    """Sorted set of the tickets of an owner that have not ended, by when they end at the latest."""
+    return f"knossosd:owner:{owner}:open"
+
+
+def idempotency(owner: str, key: str) -> str:
+    """Hash: the ticket that an owner's `Idempotency-Key` made, and the fingerprint of what was submitted with it."""
+    return f"knossosd:idempotency:{_hashed(f'{owner} {key}')}"
+
+
+def delivery(delivery_id: str) -> str:
+    """Hash: one webhook delivery."""
+    return f"knossosd:delivery:{delivery_id}"
+
+
 def shared_lease(name: str) -> str:
     """String with a short lifetime: the owner of something that only one may hold at a time."""
-    return f"knossosd:lease:{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()}"
+    return f"knossosd:lease:{_hashed(name)}"
 
 
 def all_of(ticket: int) -> list[str]:
@@ -63,3 +92,7 @@ def all_of(ticket: int) -> list[str]:
 def ticket_of(key: str) -> int:
     """The ticket that a key belongs to."""
     return int(key.split(":")[2])
+
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()

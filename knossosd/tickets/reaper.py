@@ -1,42 +1,69 @@
-"""Tickets whose worker vanished: back in the queue, or ended with the reason."""
+"""Tickets that nobody sees to any more: back in the queue, or ended with the reason.
 
+Each function may be called at any time, by several processes at once.
+"""
+
+from collections.abc import Collection
 from typing import cast
 
 from knossosd.conversion.observer import Level
 from knossosd.faults import Code, Finding
 from knossosd.tickets import keys
+from knossosd.tickets.ending import Ended, Outcome, expire
 from knossosd.tickets.execution import Execution
 from knossosd.tickets.store import Tickets
 
 
-def reap(tickets: Tickets) -> tuple[list[int], list[int]]:
+def reap(tickets: Tickets) -> tuple[list[int], list[Ended]]:
     """Take over every ticket whose lease ran out.
 
-    Returns the tickets that wait again, for which the caller must wake a worker, and those that were tried
-    `MAX_ATTEMPTS` times and have failed now.
+    Returns the tickets that wait again, for which the caller must wake a worker, and the ends of those that have failed
+    now, because `MAX_ATTEMPTS` workers vanished over them.
     """
     waiting, failed = [], []
-    for number in (int(one) for one in cast(list[str], tickets.client.zrange(keys.WORKING, 0, -1))):
+    for number in _numbers(tickets, keys.WORKING):
         if tickets.get(number) is None:
             tickets.client.zrem(keys.WORKING, str(number))
             continue
         execution = Execution.take_over(tickets, number)
         if execution is None:
             continue
-        if execution.ticket.attempt < tickets.settings.max_attempts:
+        if execution.ticket.vanished < tickets.settings.max_attempts:
             execution.log(Level.WARNING, "The worker vanished. The conversion starts again.")
-            execution.hand_back()
-            waiting.append(number)
-        else:
-            execution.log(Level.ERROR, "The worker vanished too often. Giving up.")
-            execution.finish(result=None, errors=[_vanished(execution.ticket.attempt)])
-            failed.append(number)
+            if execution.hand_back():
+                waiting.append(number)
+        elif ended := execution.finish(_given_up(execution.ticket.vanished)):
+            failed.append(ended)
     return waiting, failed
 
 
-def _vanished(attempts: int) -> Finding:
-    return Finding(
+def unheard(tickets: Tickets, heard: Collection[int]) -> list[int]:
+    """The tickets that wait for a worker and are not among those that workers will hear of."""
+    return [number for number in _numbers(tickets, keys.QUEUE) if number not in heard]
+
+
+def expire_old(tickets: Tickets) -> list[Ended]:
+    """End the tickets that have waited or worked for longer than `TASK_LIFETIME`, and forget those that are gone."""
+    ended = []
+    before = tickets.now() - tickets.settings.task_lifetime
+    for number in _numbers(tickets, keys.TICKETS, before):
+        ticket = tickets.get(number)
+        if ticket is None:
+            for index in (keys.TICKETS, keys.QUEUE, keys.WORKING, keys.DEAD):
+                tickets.client.zrem(index, str(number))
+        elif one := expire(tickets, ticket):
+            ended.append(one)
+    return ended
+
+
+def _numbers(tickets: Tickets, index: str, before: float | str = "+inf") -> list[int]:
+    return [int(number) for number in cast(list[str], tickets.client.zrangebyscore(index, "-inf", before))]
+
+
+def _given_up(vanished: int) -> Outcome:
+    reason = Finding(
         Code.WORKER_VANISHED,
-        f"The worker vanished in the middle of the conversion, {attempts} times in a row.",
+        f"The worker vanished in the middle of the conversion, {vanished} times.",
         "This is not your mod's fault. Tell the operator, or try again later.",
     )
+    return Outcome(errors=(reason,), last_line=(Level.ERROR, "The worker vanished too often. Giving up."))

@@ -17,9 +17,10 @@ class State(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Ticket:
     """The record of one conversion. Times are epoch seconds; `progress` is 0 to 1.
-    `use_cache` is false when everything is to be fetched and read anew.
 
-    `success`, `runtime` (seconds), `errors` and `warnings` (findings as JSON objects) belong to a ticket that is DONE.
+    `owner` names the key that submitted it, without giving it away. `use_cache` is false when everything is to be
+    fetched and read anew. `attempt` counts the executions, `vanished` those whose worker was lost. `success`, `runtime`
+    (seconds), `errors` and `warnings` (findings as JSON objects) belong to a ticket that is DONE.
     """
 
     number: int
@@ -28,7 +29,9 @@ class Ticket:
     created: float
     title: str
     token: str
+    owner: str = ""
     attempt: int = 0
+    vanished: int = 0
     progress: float = 0.0
     text: str = ""
     webhook: str | None = None
@@ -41,7 +44,8 @@ class Ticket:
 
     @classmethod
     def from_hash(cls, number: int, fields: dict[str, str]) -> "Ticket":
-        """The ticket that Redis's hash `fields` describes."""
+        """The ticket that Redis's hash `fields` describes. An older version may have written it: fields may be
+        missing."""
         return cls(
             number=number,
             state=State(fields["state"]),
@@ -49,7 +53,9 @@ class Ticket:
             created=float(fields["created"]),
             title=fields["title"],
             token=fields["token"],
+            owner=fields.get("owner", ""),
             attempt=int(fields.get("attempt", 0)),
+            vanished=int(fields.get("vanished", 0)),
             progress=float(fields.get("progress", 0)),
             text=fields.get("text", ""),
             webhook=fields.get("webhook") or None,

@@ -1,13 +1,53 @@
-"""The steps that Redis takes as one: Lua scripts, each fenced by the execution id.
+"""The steps that Redis takes as one: Lua scripts.
 
-A worker that was silent for longer than its lease may have been replaced without knowing it. Each script therefore
-compares the execution id in the record with the caller's and does nothing when another one holds the ticket.
-The first key of every script is the ticket record.
+What a worker does is fenced by the execution id: a worker that was silent for longer than its lease may have been
+replaced without knowing it, so each of its scripts compares the id in the record with the caller's, and does nothing
+when another one holds the ticket. A ticket ends once, whoever ends it. The first key of every script is the record.
+"""
+
+CREATE = """
+-- keys: record, document, tickets, queue, and, or else '': idempotency, the owner's hour, the owner's open tickets;
+-- arguments: ticket, now, lifetime in seconds, that of the indexes, document, most in the queue, most in an hour,
+-- most at once, fingerprint, token, then the names and values of the record
+local repeated, hour, open = KEYS[5], KEYS[6], KEYS[7]
+if repeated ~= '' then
+    local before = redis.call('HMGET', repeated, 'fingerprint', 'ticket', 'token')
+    if before[1] == ARGV[9] then return {'same', before[2], before[3]} end
+    if before[1] then return {'other'} end
+end
+if redis.call('ZCARD', KEYS[4]) >= tonumber(ARGV[6]) then return {'full'} end
+if hour ~= '' then
+    redis.call('ZREMRANGEBYSCORE', hour, '-inf', ARGV[2] - 3600)
+    redis.call('ZREMRANGEBYSCORE', open, '-inf', ARGV[2])
+    if redis.call('ZCARD', hour) >= tonumber(ARGV[7]) then
+        return {'hour', redis.call('ZRANGE', hour, 0, 0, 'WITHSCORES')[2]}
+    end
+    if redis.call('ZCARD', open) >= tonumber(ARGV[8]) then return {'at once'} end
+    redis.call('ZADD', hour, ARGV[2], ARGV[1])
+    redis.call('EXPIRE', hour, 3600)
+    redis.call('ZADD', open, ARGV[2] + ARGV[4], ARGV[1])
+    redis.call('EXPIRE', open, ARGV[4])
+end
+if repeated ~= '' then
+    redis.call('HSET', repeated, 'fingerprint', ARGV[9], 'ticket', ARGV[1], 'token', ARGV[10])
+    redis.call('EXPIRE', repeated, ARGV[3])
+end
+redis.call('HSET', KEYS[1], unpack(ARGV, 11))
+redis.call('SET', KEYS[2], ARGV[5])
+for _, key in ipairs({KEYS[1], KEYS[2]}) do redis.call('EXPIRE', key, ARGV[4]) end
+for _, index in ipairs({KEYS[3], KEYS[4]}) do
+    redis.call('ZADD', index, ARGV[2], ARGV[1])
+    redis.call('EXPIRE', index, ARGV[4])
+end
+return {'created'}
 """
 
 CLAIM = """
 -- keys: record, lease, queue, working; arguments: ticket, execution, now, lease in milliseconds
-if redis.call('HGET', KEYS[1], 'state') ~= 'WAITING' then return 0 end
+if redis.call('HGET', KEYS[1], 'state') ~= 'WAITING' then
+    redis.call('ZREM', KEYS[3], ARGV[1])
+    return 0
+end
 redis.call('HSET', KEYS[1], 'state', 'WORKING', 'execution', ARGV[2], 'time', ARGV[3])
 redis.call('HINCRBY', KEYS[1], 'attempt', 1)
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[4])
@@ -22,6 +62,7 @@ TAKE_OVER = """
 if redis.call('HGET', KEYS[1], 'state') ~= 'WORKING' then return 0 end
 if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
 redis.call('HSET', KEYS[1], 'execution', ARGV[1])
+redis.call('HINCRBY', KEYS[1], 'vanished', 1)
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 return 1
 """
@@ -61,18 +102,76 @@ redis.call('PEXPIRE', KEYS[3], redis.call('PTTL', KEYS[1]))
 return 1
 """
 
-FINISH = """
--- keys: record, lease, working, document, answers, events, now, result;
--- arguments: ticket, execution, now, lifetime in milliseconds, success (1 or 0), errors, warnings,
--- result (may be empty), then the names and values of the last event
-if redis.call('HGET', KEYS[1], 'execution') ~= ARGV[2] then return 0 end
-local began = redis.call('HGET', KEYS[1], 'time')
-redis.call('HSET', KEYS[1], 'state', 'DONE', 'time', ARGV[3], 'runtime', ARGV[3] - began, 'execution', '',
-    'question', '', 'progress', '1', 'text', '', 'success', ARGV[5], 'errors', ARGV[6], 'warnings', ARGV[7])
-redis.call('DEL', KEYS[2], KEYS[4], KEYS[5])
-redis.call('ZREM', KEYS[3], ARGV[1])
-redis.call('XADD', KEYS[6], '*', unpack(ARGV, 9))
-if ARGV[8] ~= '' then redis.call('SET', KEYS[8], ARGV[8]) end
-for _, key in ipairs({KEYS[1], KEYS[6], KEYS[7], KEYS[8]}) do redis.call('PEXPIRE', key, ARGV[4]) end
+END = """
+-- keys: record, lease, document, answers, events, now, result, queue, working, dead, the owner's open tickets,
+-- outbox, deliveries, delivery;
+-- arguments: ticket, execution or '*' for whoever holds it, now, lifetime in milliseconds, that of a dead ticket or 0,
+-- that of a delivery, success (1 or 0), errors, warnings, result (may be empty), delivery id, arguments of the last
+-- log line (may be empty), arguments of the event `done`
+local state = redis.call('HGET', KEYS[1], 'state')
+if not state or state == 'DONE' then return 0 end
+if ARGV[2] ~= '*' and redis.call('HGET', KEYS[1], 'execution') ~= ARGV[2] then return 0 end
+local runtime = state == 'WORKING' and ARGV[3] - redis.call('HGET', KEYS[1], 'time') or 0
+redis.call('HSET', KEYS[1], 'state', 'DONE', 'time', ARGV[3], 'runtime', runtime, 'execution', '', 'question', '',
+    'progress', '1', 'text', '', 'success', ARGV[7], 'errors', ARGV[8], 'warnings', ARGV[9])
+redis.call('DEL', KEYS[2], KEYS[4])
+for index = 8, 9 do redis.call('ZREM', KEYS[index], ARGV[1]) end
+if KEYS[11] ~= '' then redis.call('ZREM', KEYS[11], ARGV[1]) end
+if ARGV[12] ~= '' then redis.call('XADD', KEYS[5], '*', 'event', 'log_message', 'arguments', ARGV[12]) end
+redis.call('XADD', KEYS[5], '*', 'event', 'done', 'arguments', ARGV[13])
+if ARGV[10] ~= '' then redis.call('SET', KEYS[7], ARGV[10]) end
+local lifetime = ARGV[4]
+if ARGV[5] ~= '0' then
+    lifetime = ARGV[5]
+    redis.call('ZADD', KEYS[10], ARGV[3], ARGV[1])
+    redis.call('PEXPIRE', KEYS[10], lifetime)
+    redis.call('PEXPIRE', KEYS[3], lifetime)
+else
+    redis.call('DEL', KEYS[3])
+end
+for _, key in ipairs({KEYS[1], KEYS[5], KEYS[6], KEYS[7]}) do redis.call('PEXPIRE', key, lifetime) end
+local site = redis.call('HMGET', KEYS[1], 'webhook', 'token')
+if not site[1] or site[1] == '' then return 1 end
+redis.call('HSET', KEYS[14], 'ticket', ARGV[1], 'url', site[1], 'token', site[2], 'created', ARGV[3],
+    'state', 'waiting', 'attempts', '0')
+for index = 12, 13 do redis.call('ZADD', KEYS[index], ARGV[3], ARGV[11]) end
+for index = 12, 14 do redis.call('PEXPIRE', KEYS[index], ARGV[6]) end
+return 2
+"""
+
+RETRY = """
+-- keys: record, document, events, now, result, tickets, queue, dead;
+-- arguments: ticket, now, lifetime in seconds
+if redis.call('HGET', KEYS[1], 'state') ~= 'DONE' or redis.call('EXISTS', KEYS[2]) == 0 then return 0 end
+redis.call('HSET', KEYS[1], 'state', 'WAITING', 'time', ARGV[2], 'created', ARGV[2], 'attempt', '0', 'vanished', '0',
+    'progress', '0', 'success', '0', 'errors', '', 'warnings', '')
+redis.call('DEL', KEYS[3], KEYS[4], KEYS[5])
+redis.call('ZREM', KEYS[8], ARGV[1])
+for index = 6, 7 do redis.call('ZADD', KEYS[index], ARGV[2], ARGV[1]) end
+for _, key in ipairs({KEYS[1], KEYS[2], KEYS[6], KEYS[7]}) do redis.call('EXPIRE', key, ARGV[3]) end
+return 1
+"""
+
+TAKE_DELIVERY = """
+-- keys: delivery, outbox; arguments: delivery id, now, until when nobody else takes it
+local due = redis.call('ZSCORE', KEYS[2], ARGV[1])
+if not due or tonumber(due) > tonumber(ARGV[2]) then return 0 end
+if redis.call('HGET', KEYS[1], 'state') ~= 'waiting' then
+    redis.call('ZREM', KEYS[2], ARGV[1])
+    return 0
+end
+redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
+return redis.call('HINCRBY', KEYS[1], 'attempts', 1)
+"""
+
+NOTE_DELIVERY = """
+-- keys: delivery, outbox; arguments: delivery id, number of the attempt, state, when it is due again, log
+if redis.call('HGET', KEYS[1], 'attempts') ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], 'state', ARGV[3], 'log', ARGV[5])
+if ARGV[3] == 'waiting' then
+    redis.call('ZADD', KEYS[2], ARGV[4], ARGV[1])
+else
+    redis.call('ZREM', KEYS[2], ARGV[1])
+end
 return 1
 """

@@ -1,5 +1,7 @@
 """Making, finding and removing tickets: the side of those who submit and ask."""
 
+import hashlib
+import json
 import secrets
 import string
 import time
@@ -8,8 +10,8 @@ from typing import Any, NamedTuple, cast
 
 import redis
 
-from knossosd.settings import Settings
-from knossosd.tickets import keys
+from knossosd.settings import HOUR, Settings
+from knossosd.tickets import keys, scripts
 from knossosd.tickets.record import State, Ticket
 
 TICKET_LIMIT = 2**53
@@ -18,12 +20,40 @@ TICKET_LIMIT = 2**53
 TOKEN_LENGTH = 30
 TOKEN_LETTERS = string.ascii_letters + string.digits
 
+GRACE = HOUR
+"""Seconds that an unfinished ticket outlives its lifetime: enough for upkeep to end it properly, once it looks."""
+
+SOON = 30
+"""Seconds after which a submitter may try again when nobody knows better."""
+
+UNLIMITED = 2**53
+
 
 class Receipt(NamedTuple):
     """What the submitter gets: the number to watch with, and the token to retrieve the result with."""
 
     ticket: int
     token: str
+
+
+class NotTaken(Exception):
+    """No ticket is made just now; the message says why. `after` so many seconds it may be tried again."""
+
+    def __init__(self, message: str, after: int = SOON) -> None:
+        super().__init__(message)
+        self.after = after
+
+
+class QueueFull(NotTaken):
+    """The server has enough to do."""
+
+
+class QuotaReached(NotTaken):
+    """The submitter has had enough."""
+
+
+class KeyReused(NotTaken):
+    """The idempotency key stands for another submission."""
 
 
 class Tickets:
@@ -34,17 +64,27 @@ class Tickets:
         self.settings = settings
         self.now = now
 
-    def create(self, document: str, *, title: str, webhook: str | None = None, use_cache: bool = True) -> Receipt:
+    def create(
+        self,
+        document: str,
+        *,
+        title: str,
+        webhook: str | None = None,
+        use_cache: bool = True,
+        owner: str = "",
+        idempotency_key: str | None = None,
+    ) -> Receipt:
         """Record a new ticket that waits for a worker; the caller then wakes one.
 
         `document` is the text of a repo document that was found valid. Without `use_cache`, all that it names is
-        fetched and read anew.
+        fetched and read anew. `owner` is who submits, and held to quotas when it is known. What the owner submits with
+        an `idempotency_key` again gives the same receipt again. Raises a kind of `NotTaken`.
         """
         receipt = Receipt(
             secrets.randbelow(TICKET_LIMIT), "".join(secrets.choice(TOKEN_LETTERS) for _ in range(TOKEN_LENGTH))
         )
-        now = self.now()
-        record: dict[Any, Any] = {
+        now, settings = self.now(), self.settings
+        record = {
             "state": State.WAITING.value,
             "time": now,
             "created": now,
@@ -52,18 +92,45 @@ class Tickets:
             "token": receipt.token,
             "webhook": webhook or "",
             "use_cache": int(use_cache),
+            "owner": owner,
         }
-        lifetime = self.settings.task_lifetime
-        with self.client.pipeline() as pipe:
-            pipe.hset(keys.record(receipt.ticket), mapping=record)
-            pipe.expire(keys.record(receipt.ticket), lifetime)
-            pipe.set(keys.document(receipt.ticket), document, ex=lifetime)
-            for index in (keys.TICKETS, keys.QUEUE):
-                pipe.zadd(index, {str(receipt.ticket): now})
-                pipe.zremrangebyscore(index, "-inf", now - lifetime - self.settings.result_lifetime)
-                pipe.expire(index, lifetime + self.settings.result_lifetime)
-            pipe.execute()
-        return receipt
+        names = [
+            keys.record(receipt.ticket),
+            keys.document(receipt.ticket),
+            keys.TICKETS,
+            keys.QUEUE,
+            keys.idempotency(owner, idempotency_key) if idempotency_key else "",
+            keys.hour(owner) if owner else "",
+            keys.open_tickets(owner) if owner else "",
+        ]
+        arguments: list[Any] = [
+            receipt.ticket,
+            now,
+            settings.task_lifetime,
+            settings.task_lifetime + max(settings.result_lifetime, settings.dead_lifetime) + GRACE,
+            document,
+            settings.max_queue,
+            settings.tickets_per_hour or UNLIMITED,
+            settings.tickets_at_once or UNLIMITED,
+            hashlib.sha256(json.dumps([document, webhook, use_cache]).encode()).hexdigest(),
+            receipt.token,
+            *(part for pair in record.items() for part in pair),
+        ]
+        outcome, *details = cast(list[str], self.client.eval(scripts.CREATE, len(names), *names, *arguments))
+        match outcome:
+            case "created":
+                return receipt
+            case "same":
+                return Receipt(int(details[0]), details[1])
+            case "other":
+                raise KeyReused("This Idempotency-Key was used for another submission.")
+            case "full":
+                raise QueueFull("The queue is full. Please try again later.")
+            case "hour":
+                after = float(details[0]) + HOUR - now
+                raise QuotaReached(f"More than {settings.tickets_per_hour} conversions in an hour.", int(after) + 1)
+            case _:
+                raise QuotaReached(f"More than {settings.tickets_at_once} conversions at once.")
 
     def get(self, ticket: int) -> Ticket | None:
         """The ticket, or None when there is none (any more)."""
@@ -72,7 +139,14 @@ class Tickets:
 
     def all(self) -> list[Ticket]:
         """Every ticket, oldest first."""
-        numbers = [int(number) for number in cast(list[str], self.client.zrange(keys.TICKETS, 0, -1))]
+        return self._listed(keys.TICKETS)
+
+    def dead(self) -> list[Ticket]:
+        """The tickets that failed through no fault of the mod's, the longest dead first. They may be retried."""
+        return self._listed(keys.DEAD)
+
+    def _listed(self, index: str) -> list[Ticket]:
+        numbers = [int(number) for number in cast(list[str], self.client.zrange(index, 0, -1))]
         with self.client.pipeline(transaction=False) as pipe:
             for number in numbers:
                 pipe.hgetall(keys.record(number))
@@ -85,7 +159,7 @@ class Tickets:
         return None if rank is None else rank + 1
 
     def document(self, ticket: int) -> str | None:
-        """The repo document that was submitted; None when the conversion has ended."""
+        """The repo document that was submitted; None when the conversion has ended and is not dead."""
         return cast(str | None, self.client.get(keys.document(ticket)))
 
     def result(self, ticket: int) -> str | None:
@@ -96,10 +170,21 @@ class Tickets:
         """How many tickets a worker holds now."""
         return self.client.zcard(keys.WORKING)
 
+    def retry(self, ticket: int) -> bool:
+        """Let a ticket that is dead wait once more; the caller then wakes a worker. False when it is not."""
+        names = [
+            name(ticket) for name in (keys.record, keys.document, keys.events, keys.now, keys.result)
+        ] + [keys.TICKETS, keys.QUEUE, keys.DEAD]  # fmt: skip
+        lifetime = self.settings.task_lifetime + GRACE
+        return bool(self.client.eval(scripts.RETRY, len(names), *names, ticket, self.now(), lifetime))
+
     def remove(self, ticket: int) -> None:
         """Forget the ticket and everything about it; a worker that holds it stops."""
+        found = self.get(ticket)
         with self.client.pipeline() as pipe:
             pipe.delete(*keys.all_of(ticket))
-            for index in (keys.TICKETS, keys.QUEUE, keys.WORKING):
+            for index in (keys.TICKETS, keys.QUEUE, keys.WORKING, keys.DEAD):
                 pipe.zrem(index, str(ticket))
+            if found and found.owner:
+                pipe.zrem(keys.open_tickets(found.owner), str(ticket))
             pipe.execute()

@@ -1,4 +1,4 @@
-"""Telling the site that submitted a conversion that it has ended.
+"""Telling the site that submitted a conversion that it has ended: one attempt.
 
 The body is what the original server sent, `ticket=<number>`; everything else stands in headers. The signature is made
 with the ticket's token, the one secret that the submitter and this server share.
@@ -9,34 +9,38 @@ import hmac
 import json
 import time
 from collections.abc import Callable
-from enum import Enum, auto
+from contextlib import suppress
+from enum import Enum
 
-from knossosd.conversion.http import WebClient
+from urllib3.exceptions import HTTPError
+
+from knossosd.conversion.http import Response, WebClient
 from knossosd.faults import Code, RemoteFault
-
-RETRIES = 8
-RETRY_DELAY = 15
-"""Seconds before the first retry; each later one waits twice as long, so that the last comes after about an hour."""
+from knossosd.tickets.outbox import Delivery
 
 MAX_ANSWER = 64 * 1024
 """Bytes of an answer that are read: the only answer that means anything is a few bytes long."""
+
+PIECE = 4096
 
 
 class Answer(Enum):
     """What the site said to a delivery that it took."""
 
-    NOTED = auto()
-    CANCELLED = auto()
+    NOTED = "taken"
+    CANCELLED = "taken, and the ticket cancelled"
 
 
-def deliver(client: WebClient, ticket: int, url: str, token: str, now: Callable[[], float] = time.time) -> Answer:
-    """Deliver once. Raises `RemoteFault` when the site does not take it, `InputFault` when it may not be asked."""
-    body = f"ticket={ticket}".encode()
-    timestamp = str(int(now()))
-    with client.request("POST", url, headers=_headers(ticket, token, timestamp, body), body=body) as response:
+def deliver(client: WebClient, delivery: Delivery, timeout: float, now: Callable[[], float] = time.time) -> Answer:
+    """Make one attempt, in about `timeout` seconds. Raises `RemoteFault` when the site does not take it, `InputFault`
+    when it may not be asked."""
+    deadline = time.monotonic() + timeout
+    body = f"ticket={delivery.ticket}".encode()
+    headers = _headers(delivery, str(int(now())), body)
+    with client.request("POST", delivery.url, headers=headers, body=body) as response:
         if not 200 <= response.status < 300:
             raise RemoteFault(Code.WEBHOOK_FAILED, f"The webhook answered with status {response.status}.")
-        return _understood(response.read(MAX_ANSWER))
+        return _understood(_read(response, deadline))
 
 
 def sign(token: str, timestamp: str, body: bytes) -> str:
@@ -44,14 +48,22 @@ def sign(token: str, timestamp: str, body: bytes) -> str:
     return hmac.new(token.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
 
 
-def _headers(ticket: int, token: str, timestamp: str, body: bytes) -> dict[str, str]:
-    delivery = hashlib.sha256(f"{ticket}:{token}".encode()).hexdigest()[:32]
+def _headers(delivery: Delivery, timestamp: str, body: bytes) -> dict[str, str]:
     return {
         "Content-Type": "application/x-www-form-urlencoded",
-        "X-Knossos-Delivery": delivery,
+        "X-Knossos-Delivery": delivery.id,
         "X-Knossos-Timestamp": timestamp,
-        "X-Knossos-Signature": sign(token, timestamp, body),
+        "X-Knossos-Signature": sign(delivery.token, timestamp, body),
     }
+
+
+def _read(response: Response, deadline: float) -> bytes:
+    """The answer, as far as it comes in time and may matter. The site has taken the delivery, whatever it says now."""
+    answer = b""
+    with suppress(HTTPError, OSError):
+        while len(answer) < MAX_ANSWER and time.monotonic() < deadline and (piece := response.read1(PIECE)):
+            answer += piece
+    return answer
 
 
 def _understood(answer: bytes) -> Answer:

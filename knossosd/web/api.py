@@ -6,10 +6,10 @@ Old clients get byte for byte what they know; everything new is a further field,
 import hmac
 import json
 import logging
-from collections.abc import Callable
 from typing import Any
 
 import bottle
+import redis
 from bottle import HTTPResponse, request
 
 from knossosd.faults import Code
@@ -17,9 +17,13 @@ from knossosd.repo.document import DocumentLimits, InvalidDocument, json_schema,
 from knossosd.repo.models import Repo
 from knossosd.repo.urls import check_link
 from knossosd.settings import Settings
+from knossosd.tickets.ending import cancel
 from knossosd.tickets.record import State, Ticket
-from knossosd.tickets.store import Tickets
-from knossosd.web.access import is_key, offered_key
+from knossosd.tickets.store import SOON, KeyReused, NotTaken, QueueFull, QuotaReached, Tickets
+from knossosd.tickets.wake import Wake
+from knossosd.web.access import is_key, offered_key, owner_of
+from knossosd.web.answers import json_answer, refused, status_of
+from knossosd.web.disk import free_disk
 from knossosd.web.forms import FormError, FormTooLarge, read_form
 
 log = logging.getLogger(__name__)
@@ -32,16 +36,16 @@ ESCAPED = 3
 
 MAX_TITLE = 200
 
-Wake = Callable[[int], None]
+STATUS_OF: dict[type[NotTaken], int] = {QueueFull: 503, QuotaReached: 429, KeyReused: 409}
 
 
 def install(app: bottle.Bottle, settings: Settings, tickets: Tickets, wake: Wake) -> None:
-    """Add the routes. `wake` tells a worker that a ticket waits."""
+    """Add the routes."""
     api = _Api(settings, tickets, wake)
     app.post("/api/converter/request", callback=api.request)
     app.get("/api/converter/get_status/<ticket:int>", callback=api.get_status)
     app.post("/api/converter/retrieve", callback=api.retrieve)
-    app.get("/api/list_tasks", callback=api.list_tasks)
+    app.post("/api/converter/cancel", callback=api.cancel)
     app.get("/schema.json", callback=api.schema)
 
 
@@ -58,12 +62,13 @@ class _Api:
         try:
             form = read_form(request.environ, self.settings.max_document_size * ESCAPED + SPARE)
         except FormTooLarge as error:
-            return _rejected(413, _refusal(str(error)), close=True)
+            return json_answer(413, _refusal(str(error)), Connection="close")
         except FormError as error:
             return _refusal(str(error))
         key = form.get("passwd") or offered_key(request.environ)
         if not is_key(key if isinstance(key, str) else None, self.settings.api_keys):
             return HTTPResponse("Access denied", 403)
+        assert isinstance(key, str)
         webhook = form.get("webhook") or None
         if problem := _webhook_problem(webhook):
             return _refusal(problem)
@@ -72,15 +77,25 @@ class _Api:
             reading = parse(document, self.limits)
         except InvalidDocument as fault:
             refusal = _refusal(fault.finding.message, [problem.as_json() for problem in fault.problems])
-            return _rejected(413, refusal) if fault.finding.code is Code.DOCUMENT_TOO_LARGE else refusal
-        receipt = self.tickets.create(
-            document, title=_title(reading.repo), webhook=webhook, use_cache=not _is_on(form.get("no_cache"))
-        )
+            return json_answer(413, refusal) if fault.finding.code is Code.DOCUMENT_TOO_LARGE else refusal
+        if free_disk(self.settings) < self.settings.min_free_disk:
+            return refused(503, "The server's disk is full. Please try again later.", Retry_After=str(SOON))
         try:
-            self.wake(receipt.ticket)
-        except BaseException:
-            self.tickets.remove(receipt.ticket)
-            raise
+            receipt = self.tickets.create(
+                document,
+                title=_title(reading.repo),
+                webhook=webhook,
+                use_cache=not _is_on(form.get("no_cache")),
+                owner=owner_of(key),
+                idempotency_key=request.get_header("Idempotency-Key"),
+            )
+        except NotTaken as reason:
+            headers = {} if isinstance(reason, KeyReused) else {"Retry_After": str(reason.after)}
+            return refused(STATUS_OF[type(reason)], str(reason), **headers)
+        try:
+            self.wake.worker(receipt.ticket)
+        except redis.RedisError as error:  # the ticket waits all the same, and upkeep wakes a worker for it
+            log.warning("no worker could be told of ticket %d: %s", receipt.ticket, error)
         log.info("ticket %d was submitted: %s", receipt.ticket, _title(reading.repo))
         return {"ticket": receipt.ticket, "token": receipt.token}
 
@@ -88,26 +103,17 @@ class _Api:
         """How a ticket is doing. Whoever knows the number may ask."""
         found = self.tickets.get(ticket)
         if found is None:
-            return _rejected(404, {"error": True, "message": "There is no such ticket (any more)."})
-        status = _status(found)
+            return refused(404, "There is no such ticket (any more).")
+        status = status_of(found)
         if found.state is State.WAITING:
             status["position"] = self.tickets.position(ticket)
         return status
 
     def retrieve(self) -> Any:
         """The generated document, for whoever has the ticket's token. It stays until its lifetime ends."""
-        try:
-            form = read_form(request.environ, SPARE)
-        except FormTooLarge as error:
-            return _rejected(413, {"error": True, "message": str(error)}, close=True)
-        except FormError:
-            form = {}
-        number = str(form.get("ticket", ""))
-        found = self.tickets.get(int(number)) if number.isascii() and number.isdecimal() else None
-        if found is None:
-            return {"json": None, "success": False, "finished": True, "found": False}
-        if not hmac.compare_digest(str(form.get("token", "")).encode(), found.token.encode()):
-            return HTTPResponse("Failed to validate token!", 403)
+        found = self._find_with_token({"json": None, "success": False, "finished": True, "found": False})
+        if not isinstance(found, Ticket):
+            return found
         if found.state is not State.DONE:
             return {"json": None, "success": False, "finished": False, "found": True}
         return {
@@ -119,15 +125,30 @@ class _Api:
             "warnings": list(found.warnings),
         }
 
-    def list_tasks(self) -> Any:
-        """Every ticket and how it is doing, for operators."""
-        if not self.settings.open_monitor and not is_key(offered_key(request.environ), self.settings.api_keys):
-            return HTTPResponse("Access denied", 401, {"WWW-Authenticate": 'Basic realm="knossosd"'})
-        now = self.tickets.now()
-        return {
-            str(ticket.number): {**_status(ticket), "title": ticket.title, "age": round(now - ticket.created, 3)}
-            for ticket in self.tickets.all()
-        }
+    def cancel(self) -> Any:
+        """Call a conversion off, for whoever has the ticket's token."""
+        found = self._find_with_token({"cancelled": False, "found": False})
+        if not isinstance(found, Ticket):
+            return found
+        ended = cancel(self.tickets, found)
+        self.wake.courier([ended])
+        return {"cancelled": ended is not None, "found": True}
+
+    def _find_with_token(self, missing: dict[str, Any]) -> Ticket | Any:
+        """The ticket that the form names with its token, or else the answer: `missing` when there is none."""
+        try:
+            form = read_form(request.environ, SPARE)
+        except FormTooLarge as error:
+            return refused(413, str(error), Connection="close")
+        except FormError:
+            form = {}
+        number = str(form.get("ticket", ""))
+        found = self.tickets.get(int(number)) if number.isascii() and number.isdecimal() else None
+        if found is None:
+            return missing
+        if not hmac.compare_digest(str(form.get("token", "")).encode(), found.token.encode()):
+            return HTTPResponse("Failed to validate token!", 403)
+        return found
 
     def schema(self) -> Any:
         """The JSON Schema of a repo document."""
@@ -140,22 +161,10 @@ def _is_on(value: Any) -> bool:
     return value is True or (isinstance(value, str) and value.lower() in ("1", "true", "yes", "on"))
 
 
-def _status(ticket: Ticket) -> dict[str, Any]:
-    status: dict[str, Any] = {"state": ticket.state.value, "time": ticket.time}
-    if ticket.state is State.DONE:
-        status |= {"runtime": ticket.runtime, "success": ticket.success}
-    return {**status, "progress": ticket.progress, "text": ticket.text, "attempt": ticket.attempt}
-
-
 def _refusal(message: str, problems: list[dict[str, str]] | None = None) -> dict[str, Any]:
     """What the original answered to a document that it could not read, with the reasons."""
     errors = problems or [{"path": "", "message": message}]
     return {"ticket": None, "token": None, "error": True, "message": message, "errors": errors}
-
-
-def _rejected(status: int, body: dict[str, Any], *, close: bool = False) -> HTTPResponse:
-    headers = {"Connection": "close"} if close else {}
-    return HTTPResponse(json.dumps(body), status, {"Content-Type": "application/json", **headers})
 
 
 def _webhook_problem(webhook: Any) -> str | None:

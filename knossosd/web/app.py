@@ -12,7 +12,9 @@ from bottle import HTTPResponse, request
 
 from knossosd.settings import Settings
 from knossosd.tickets.store import Tickets
-from knossosd.web import api, drop, live, mirror, pages
+from knossosd.tickets.wake import Wake
+from knossosd.web import api, drop, live, mirror, monitor, pages
+from knossosd.web.answers import refused
 from knossosd.web.feed import Feed
 
 log = logging.getLogger(__name__)
@@ -28,13 +30,14 @@ RETRY_AFTER = 5
 Callback = Callable[..., Any]
 
 
-def make_app(settings: Settings, tickets: Tickets, wake: Callable[[int], None], feed: Feed) -> bottle.Bottle:
-    """The app. `wake` tells a worker that a ticket waits; `feed` shows events to watchers."""
+def make_app(settings: Settings, tickets: Tickets, wake: Wake, feed: Feed) -> bottle.Bottle:
+    """The app. `wake` is for what workers have to do; `feed` shows events to watchers."""
     app = bottle.Bottle()
     app.install(_Border())
     for status, handler in ((400, _bad_request), (404, _not_found), (405, _not_allowed)):
         app.error(status, handler)
     api.install(app, settings, tickets, wake)
+    monitor.install(app, settings, tickets, wake)
     drop.install(app, settings)
     live.install(app, tickets, feed)
     mirror.install(app, settings)
@@ -61,7 +64,7 @@ class _Border:
             except redis.RedisError as error:
                 log.error("Redis is away: %s", error)
                 message = "The server cannot reach its database. Please try again in a moment."
-                return _failure(503, message, {"Retry-After": str(RETRY_AFTER)})
+                return _failure(503, message, Retry_After=str(RETRY_AFTER))
             except Exception:  # the border: nobody else would tell the client, or the operator
                 incident = secrets.token_hex(4)
                 log.exception("incident %s: %s %s failed", incident, request.method, request.route.rule)
@@ -70,9 +73,10 @@ class _Border:
         return guarded
 
 
-def _failure(status: int, message: str, headers: dict[str, str] | None = None) -> HTTPResponse:
-    body = json.dumps({"error": True, "message": message})
-    return HTTPResponse(body, status, {"Content-Type": "application/json", **HEADERS, **(headers or {})})
+def _failure(status: int, message: str, **headers: str) -> HTTPResponse:
+    answer = refused(status, message, **headers)
+    answer.headers.update(HEADERS)
+    return answer
 
 
 def _not_found(_error: Any) -> Any:

@@ -9,7 +9,6 @@ HMAC-SHA256, with the API key, over `<t>:<file name>:<size>`.
 import hashlib
 import hmac
 import json
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +24,7 @@ from bottle import HTTPResponse, request
 from knossosd.conversion.store import Store, flush
 from knossosd.repo.contents import Digest
 from knossosd.settings import MIB, Settings
+from knossosd.web.disk import free_disk
 
 WINDOW = 30 * 60
 """Seconds that a permission is good for."""
@@ -127,9 +127,7 @@ def _check_room(settings: Settings) -> int:
         raise Refused(411, _error("Say how long the upload is (Content-Length)."))
     if int(length) > settings.max_content_length + SPARE:
         raise Refused(413, _error(f"Files of more than {settings.max_content_length} bytes are not taken."))
-    assert settings.mirror_path is not None
-    settings.mirror_path.mkdir(parents=True, exist_ok=True)
-    if shutil.disk_usage(settings.mirror_path).free < int(length) + KEPT_FREE:
+    if free_disk(settings) < int(length) + KEPT_FREE:
         raise Refused(507, _error("There is not enough room on the server."))
     return int(length)
 

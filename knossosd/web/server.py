@@ -51,7 +51,7 @@ def serve(settings: Settings) -> None:
     client = connect(settings, "web")
     _wait_for(client)
     feed = Feed(client)
-    app = make_app(settings, Tickets(client, settings), tasks.convert, feed)
+    app = make_app(settings, Tickets(client, settings), tasks.wake, feed)
     options: Any = {"handler_class": SocketHandler, "log": _RequestLog(), "error_log": logging.getLogger("gevent")}
     server = WSGIServer(listener, app, **options)
     for number in (signal.SIGTERM, signal.SIGINT):

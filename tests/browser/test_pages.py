@@ -8,6 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from knossosd.conversion.observer import Level, Snapshot
+from knossosd.faults import Code, Finding
+from knossosd.tickets.ending import Outcome
 from knossosd.tickets.execution import Execution
 from knossosd.tickets.store import Receipt, Tickets
 from tests import hosts
@@ -33,13 +35,13 @@ def test_watching_a_conversion(web: Checkout, tickets: Tickets, receipt: Receipt
     execution.progress(Snapshot(0.42, ()))
     expect(page.locator("#cv-log")).to_contain_text("INFO: <b>Downloading</b>")
     expect(page.locator("#cv-pg-bar")).to_have_attribute("aria-valuenow", "42")
-    execution.finish(result="{}")
+    execution.finish(Outcome("{}"))
     expect(page.locator("#cv-pg-bar")).to_have_class("progress-bar progress-bar-success")
     expect(page.locator("#cv-pg-display")).to_have_text("Done")
 
 
 def test_a_failure_shows_as_one(web: Checkout, tickets: Tickets, receipt: Receipt, page: Page) -> None:
-    claimed(tickets, receipt.ticket).finish(result=None)
+    claimed(tickets, receipt.ticket).finish(Outcome())
     page.goto(f"{web.url}/watch/{receipt.ticket}")
     expect(page.locator("#cv-pg-bar")).to_have_class("progress-bar progress-bar-danger")
 
@@ -54,7 +56,7 @@ def test_a_captcha_is_answered_in_the_page(web: Checkout, tickets: Tickets, rece
     page.locator(".cv-captcha button").click()
     asking.join(10)
     assert answers == ["xyzzy"]
-    execution.finish(result="{}")
+    execution.finish(Outcome("{}"))
 
 
 def test_submitting_from_the_page(web: Checkout, tickets: Tickets, page: Page) -> None:
@@ -70,8 +72,8 @@ def test_submitting_from_the_page(web: Checkout, tickets: Tickets, page: Page) -
     page.get_by_role("button", name="Convert").click()
     expect(page.locator("#cv-log")).to_contain_text("The task is queued")
     [ticket] = tickets.all()
-    warning = {"code": "case_conflict", "message": "Twins.", "hint": "Rename them.", "mod": "my_mod"}
-    claimed(tickets, ticket.number).finish(result='{"mods":[]}', warnings=[warning])
+    warning = Finding(Code.CASE_CONFLICT, "Twins.", "Rename them.", mod="my_mod")
+    claimed(tickets, ticket.number).finish(Outcome('{"mods":[]}', warnings=(warning,)))
     expect(page.locator("#outcome")).to_contain_text("my_mod: Twins. Rename them.")
     expect(page.locator("#outcome pre")).to_contain_text('"mods": []')
     assert page.evaluate("sessionStorage.getItem('knossosd-key')") == KEY
@@ -118,7 +120,7 @@ def test_a_foreign_page_embeds_the_client(
     execution.log(Level.INFO, "one")
     page.goto(host.link("/page", hosts.says(200, html.encode(), Content_Type="text/html")))
     expect(page.locator("#here #cv-log")).to_contain_text("INFO: one")
-    execution.finish(result="{}")
+    execution.finish(Outcome("{}"))
     expect(page.locator("#got")).to_contain_text("done [true]")
     assert page.locator("#got").inner_text().count("INFO: one") == 1
 
@@ -136,7 +138,7 @@ def test_the_client_comes_back_after_a_restart(valkey: str, tickets: Tickets, re
         process.wait(20)
         execution.log(Level.INFO, "meanwhile")
         copy.start_web()
-        execution.finish(result="{}")
+        execution.finish(Outcome("{}"))
         expect(page.locator("#cv-pg-display")).to_have_text("Done", timeout=30_000)
         assert page.locator("#cv-log").inner_text().split("\n") == ["INFO: before", "INFO: meanwhile"]
         wait_until(lambda: copy.get("/schema.json"), "the server answers")

@@ -10,43 +10,12 @@ from knossosd.faults import Code, Finding
 from knossosd.settings import Settings
 from knossosd.tickets import events, keys, questions
 from knossosd.tickets import execution as execution_module
+from knossosd.tickets.ending import Outcome, cancel
 from knossosd.tickets.execution import Execution
 from knossosd.tickets.reaper import reap
-from knossosd.tickets.record import State, Ticket
+from knossosd.tickets.record import State
 from knossosd.tickets.store import Receipt, Tickets
-
-
-@pytest.fixture
-def tickets(redis_client: redis.Redis, settings: Settings) -> Tickets:
-    return Tickets(redis_client, settings)
-
-
-@pytest.fixture
-def receipt(tickets: Tickets) -> Receipt:
-    return tickets.create('{"mods": []}', title="My Mod", webhook="https://site.example/hook")
-
-
-def claimed(tickets: Tickets, receipt: Receipt) -> Execution:
-    execution = Execution.claim(tickets, receipt.ticket)
-    assert execution is not None
-    return execution
-
-
-def found(tickets: Tickets, receipt: Receipt) -> Ticket:
-    ticket = tickets.get(receipt.ticket)
-    assert ticket is not None
-    return ticket
-
-
-def log_lines(tickets: Tickets, receipt: Receipt) -> list[str]:
-    return [
-        event.arguments[0] for event in events.history(tickets.client, receipt.ticket) if event.name == "log_message"
-    ]
-
-
-def vanish(tickets: Tickets, receipt: Receipt) -> None:
-    """What time does to the lease of a worker that is gone."""
-    tickets.client.delete(keys.lease(receipt.ticket))
+from tests.tickets.steps import claimed, found, log_lines, vanish
 
 
 def test_a_ticket_is_claimed_by_one_worker_only(tickets: Tickets, receipt: Receipt) -> None:
@@ -86,9 +55,13 @@ def test_the_lease_is_renewed_while_it_is_held(redis_client: redis.Redis, settin
 def test_success_keeps_the_result_and_ends_the_stream(tickets: Tickets, receipt: Receipt) -> None:
     execution = claimed(tickets, receipt)
     execution.log(Level.INFO, "one")
-    assert execution.finish(result='{"mods":[]}', warnings=[{"code": "x", "message": "y"}])
+    assert execution.finish(Outcome('{"mods":[]}', warnings=(Finding(Code.ARCHIVE_WARNING, "y"),)))
     ticket = found(tickets, receipt)
-    assert (ticket.state, ticket.success, ticket.warnings) == (State.DONE, True, ({"code": "x", "message": "y"},))
+    assert (ticket.state, ticket.success, ticket.warnings) == (
+        State.DONE,
+        True,
+        ({"code": "archive_warning", "message": "y"},),
+    )
     assert ticket.runtime >= 0
     assert tickets.result(receipt.ticket) == '{"mods":[]}'
     history = events.history(tickets.client, receipt.ticket)
@@ -102,7 +75,7 @@ def test_success_keeps_the_result_and_ends_the_stream(tickets: Tickets, receipt:
 
 def test_failure_keeps_the_reasons_and_no_result(tickets: Tickets, receipt: Receipt) -> None:
     execution = claimed(tickets, receipt)
-    execution.finish(result=None, errors=[Finding(Code.ARCHIVE_EMPTY, "Nothing in it.", file="a.7z")])
+    execution.finish(Outcome(errors=(Finding(Code.ARCHIVE_EMPTY, "Nothing in it.", file="a.7z"),)))
     ticket = found(tickets, receipt)
     assert not ticket.success
     assert ticket.errors == ({"code": "archive_empty", "message": "Nothing in it.", "file": "a.7z"},)
@@ -122,7 +95,7 @@ def test_every_key_of_a_ticket_has_a_lifetime_at_every_step(tickets: Tickets, re
     assert immortal() == []
     execution.hand_back()
     assert immortal() == []
-    claimed(tickets, receipt).finish(result="{}")
+    claimed(tickets, receipt).finish(Outcome("{}"))
     assert immortal() == []
 
 
@@ -134,14 +107,14 @@ def test_a_worker_that_was_replaced_cannot_write_any_more(tickets: Tickets, rece
     before = events.history(tickets.client, receipt.ticket)
     old.log(Level.INFO, "from the grave")
     old.progress(Snapshot(0.9, ()))
-    assert old.finish(result="old") is False
+    assert old.finish(Outcome("old")) is None
     assert old.hand_back() is False
     with pytest.raises(Cancelled):
         old.check()
     assert events.history(tickets.client, receipt.ticket) == before
     assert events.now(tickets.client, receipt.ticket) is None
     new.check()
-    assert new.finish(result="new")
+    assert new.finish(Outcome("new"))
     assert tickets.result(receipt.ticket) == "new"
 
 
@@ -152,7 +125,7 @@ def test_removing_a_ticket_stops_its_worker_and_leaves_nothing(tickets: Tickets,
     execution.log(Level.INFO, "two")
     with pytest.raises(Cancelled):
         execution.check()
-    assert execution.finish(result="{}") is False
+    assert execution.finish(Outcome("{}")) is None
     assert [key for key in tickets.client.scan_iter() if str(receipt.ticket) in key] == []
 
 
@@ -166,32 +139,15 @@ def test_a_ticket_handed_back_waits_in_its_old_place(tickets: Tickets, receipt: 
     assert claimed(tickets, receipt).ticket.attempt == 2
 
 
-def test_the_reaper_lets_living_workers_alone(tickets: Tickets, receipt: Receipt) -> None:
-    execution = claimed(tickets, receipt)
-    assert reap(tickets) == ([], [])
-    execution.check()
-
-
-def test_a_ticket_fails_with_the_reason_when_too_many_workers_vanished(tickets: Tickets, receipt: Receipt) -> None:
-    for _ in range(tickets.settings.max_attempts - 1):
-        claimed(tickets, receipt)
-        vanish(tickets, receipt)
-        assert reap(tickets) == ([receipt.ticket], [])
-    claimed(tickets, receipt)
-    vanish(tickets, receipt)
-    assert reap(tickets) == ([], [receipt.ticket])
-    ticket = found(tickets, receipt)
-    assert (ticket.state, ticket.success) == (State.DONE, False)
-    assert ticket.errors[0]["code"] == "worker_vanished"
-    assert events.history(tickets.client, receipt.ticket)[-1].name == "done"
-    assert reap(tickets) == ([], [])
-
-
-def test_the_reaper_forgets_tickets_that_expired(tickets: Tickets, receipt: Receipt) -> None:
-    claimed(tickets, receipt)
-    tickets.client.delete(*keys.all_of(receipt.ticket))
-    assert reap(tickets) == ([], [])
-    assert tickets.working() == 0
+def test_a_worker_notices_soon_that_its_ticket_was_cancelled(tickets: Tickets, receipt: Receipt) -> None:
+    """It is silent, so nothing but the renewal of its lease can tell."""
+    with claimed(tickets, receipt) as execution:
+        cancel(tickets, found(tickets, receipt))
+        while True:
+            try:
+                execution.check()
+            except Cancelled:
+                break
 
 
 def test_progress_keeps_only_the_newest(tickets: Tickets, receipt: Receipt) -> None:
@@ -225,7 +181,7 @@ def test_a_flood_of_log_lines_is_cut_with_a_mark(
     execution = claimed(tickets, receipt)
     for number in range(25):
         execution.log(Level.INFO, str(number))
-    execution.finish(result="{}")
+    execution.finish(Outcome("{}"))
     assert log_lines(tickets, receipt) == [f"INFO: {number}" for number in range(10)] + ["WARNING: … 15 lines left out"]
 
 

@@ -1,12 +1,24 @@
 """Tickets as submitters and askers see them."""
 
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
 import redis
 
 from knossosd.settings import Settings
-from knossosd.tickets import keys
+from knossosd.tickets.ending import Outcome
 from knossosd.tickets.execution import Execution
 from knossosd.tickets.record import State
-from knossosd.tickets.store import TICKET_LIMIT, TOKEN_LENGTH, Tickets
+from knossosd.tickets.store import (
+    TICKET_LIMIT,
+    TOKEN_LENGTH,
+    KeyReused,
+    QueueFull,
+    QuotaReached,
+    Receipt,
+    Tickets,
+)
 
 
 class Clock:
@@ -57,19 +69,70 @@ def test_unknown_tickets_are_none(redis_client: redis.Redis, settings: Settings)
     assert tickets.all() == []
 
 
-def test_expired_tickets_leave_the_lists(redis_client: redis.Redis, settings: Settings) -> None:
-    clock = Clock()
-    tickets = Tickets(redis_client, settings, clock)
-    expired = tickets.create("{}", title="")
-    redis_client.delete(*keys.all_of(expired.ticket))
-    assert tickets.all() == []
-    clock.now += settings.task_lifetime + settings.result_lifetime + 1
-    fresh = tickets.create("{}", title="")
-    assert redis_client.zrange(keys.TICKETS, 0, -1) == [str(fresh.ticket)]
-    assert redis_client.zrange(keys.QUEUE, 0, -1) == [str(fresh.ticket)]
-
-
 def test_tokens_and_numbers_do_not_repeat(redis_client: redis.Redis, settings: Settings) -> None:
     tickets = Tickets(redis_client, settings)
     receipts = [tickets.create("{}", title="") for _ in range(50)]
     assert len({receipt.ticket for receipt in receipts}) == len({receipt.token for receipt in receipts}) == 50
+
+
+def test_what_is_submitted_again_with_its_key_is_the_same_ticket(redis_client: redis.Redis, settings: Settings) -> None:
+    tickets = Tickets(redis_client, settings)
+
+    def submit(document: str = "{}", owner: str = "me", **more: Any) -> Receipt:
+        return tickets.create(document, title="", owner=owner, idempotency_key="key", **more)
+
+    first = submit()
+    assert submit() == first
+    assert submit(owner="somebody else") != first
+    for other in ({"document": "[]"}, {"webhook": "https://site.example/"}, {"use_cache": False}):
+        with pytest.raises(KeyReused):
+            submit(**other)
+    assert [ticket.number for ticket in tickets.all()].count(first.ticket) == 1
+    assert len(tickets.all()) == 2
+    assert [key for key in redis_client.scan_iter() if redis_client.ttl(key) < 0] == []
+
+
+def test_many_at_once_with_the_same_key_are_one_ticket(redis_client: redis.Redis, settings: Settings) -> None:
+    tickets = Tickets(redis_client, settings)
+    with ThreadPoolExecutor(10) as pool:
+        receipts = list(pool.map(lambda _: tickets.create("{}", title="", idempotency_key="key"), range(30)))
+    assert len(set(receipts)) == len(tickets.all()) == 1
+
+
+def test_a_full_queue_takes_no_more(redis_client: redis.Redis, settings: Settings) -> None:
+    tickets = Tickets(redis_client, settings.model_copy(update={"max_queue": 2}))
+    first, _ = tickets.create("{}", title=""), tickets.create("{}", title="")
+    with pytest.raises(QueueFull):
+        tickets.create("{}", title="")
+    assert len(tickets.all()) == 2
+    Execution.claim(tickets, first.ticket)
+    tickets.create("{}", title="")
+
+
+def test_an_owner_has_so_many_tickets_in_an_hour(redis_client: redis.Redis, settings: Settings) -> None:
+    clock = Clock()
+    tickets = Tickets(redis_client, settings.model_copy(update={"tickets_per_hour": 2}), clock)
+    tickets.create("{}", title="", owner="me")
+    clock.now += 600
+    tickets.create("{}", title="", owner="me")
+    with pytest.raises(QuotaReached) as caught:
+        tickets.create("{}", title="", owner="me")
+    assert caught.value.after == pytest.approx(3000, abs=2)
+    tickets.create("{}", title="", owner="you")
+    clock.now += 3001
+    tickets.create("{}", title="", owner="me")
+
+
+def test_an_owner_has_so_many_tickets_at_once(redis_client: redis.Redis, settings: Settings) -> None:
+    tickets = Tickets(redis_client, settings.model_copy(update={"tickets_at_once": 2}))
+    receipts = [tickets.create("{}", title="", owner="me") for _ in range(2)]
+    with pytest.raises(QuotaReached):
+        tickets.create("{}", title="", owner="me")
+    execution = Execution.claim(tickets, receipts[0].ticket)
+    assert execution is not None
+    execution.finish(Outcome("{}"))
+    tickets.create("{}", title="", owner="me")
+    with pytest.raises(QuotaReached):
+        tickets.create("{}", title="", owner="me")
+    tickets.remove(receipts[1].ticket)
+    tickets.create("{}", title="", owner="me")

@@ -6,14 +6,17 @@ import json
 import socket
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from knossosd.conversion.observer import Level
 from knossosd.faults import Code, Finding
+from knossosd.tickets.ending import Outcome
 from knossosd.tickets.execution import Execution
 from knossosd.tickets.store import TICKET_LIMIT, Tickets
+from tests import checkouts
 from tests.checkouts import KEY, Checkout, a_document, wait_until
 
 DOCUMENT = json.dumps(a_document("https://host.example/a.7z"))
@@ -139,6 +142,73 @@ def test_odd_bodies_are_no_server_errors(web: Checkout, body: str) -> None:
         assert form(web, path, body)[0] in (200, 403)
 
 
+def submit_with_key(web: Checkout, idempotency_key: str, document: str = DOCUMENT) -> tuple[int, Any]:
+    body = json.dumps({"passwd": KEY, "data": document})
+    headers = {"Content_Type": "application/json", "Idempotency_Key": idempotency_key}
+    status, text, _ = request(web, "POST", "/api/converter/request", body, **headers)
+    return status, json.loads(text)
+
+
+def test_what_is_sent_again_with_its_idempotency_key_is_taken_once(web: Checkout, tickets: Tickets) -> None:
+    answers = [submit_with_key(web, "one") for _ in range(3)]
+    assert answers[0][0] == 200
+    assert answers[1:] == answers[:1] * 2
+    assert submit_with_key(web, "two") != answers[0]
+    status, answer = submit_with_key(web, "one", json.dumps(a_document("https://host.example/b.7z")))
+    assert (status, answer["error"]) == (409, True)
+    assert len(tickets.all()) == 2
+
+
+@pytest.fixture
+def strict(valkey: str, tickets: Tickets) -> Iterator[Checkout]:
+    """A web process that takes little."""
+    with checkouts.checkout(REDIS=valkey, TICKETS_AT_ONCE=1, MAX_QUEUE=2, API_KEYS=(KEY, "b", "c")) as copy:
+        copy.start_web()
+        yield copy
+
+
+def test_who_has_had_enough_is_told_when_to_come_again(strict: Checkout, tickets: Tickets) -> None:
+    def submit(key: str) -> tuple[int, Any, str | None]:
+        body = json.dumps({"passwd": key, "data": DOCUMENT})
+        status, text, headers = request(strict, "POST", "/api/converter/request", body, Content_Type="application/json")
+        return status, json.loads(text), headers.get("retry-after")
+
+    assert [submit(key)[0] for key in (KEY, "b")] == [200, 200]
+    tickets.client.zrem("knossosd:queue", *tickets.client.zrange("knossosd:queue", 0, 0))
+    status, answer, after = submit(KEY)
+    assert (status, answer["error"], int(after or 0) > 0) == (429, True, True)
+    assert submit("c")[0] == 200
+    status, answer, after = submit("c")
+    assert (status, answer["error"], int(after or 0) > 0) == (503, True, True)
+    assert len(tickets.all()) == 3
+
+
+def test_a_full_disk_takes_no_tickets(valkey: str, tickets: Tickets) -> None:
+    with checkouts.checkout(REDIS=valkey, MIN_FREE_DISK=2**60) as copy:
+        copy.start_web()
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            copy.submit(a_document("https://host.example/a.7z"))
+    assert (caught.value.code, int(caught.value.headers["Retry-After"]) > 0) == (503, True)
+    assert tickets.all() == []
+
+
+def test_a_conversion_is_cancelled_with_its_token(web: Checkout, tickets: Tickets) -> None:
+    def cancel(ticket: Any, token: str) -> Any:
+        return web.post("/api/converter/cancel", ticket=ticket, token=token)
+
+    receipt = tickets.create(DOCUMENT, title="t", webhook="https://site.example/")
+    assert cancel(5, "x") == {"cancelled": False, "found": False}
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        cancel(receipt.ticket, "wrong")
+    assert (caught.value.code, caught.value.read()) == (403, b"Failed to validate token!")
+    assert cancel(*receipt) == {"cancelled": True, "found": True}
+    assert cancel(*receipt) == {"cancelled": False, "found": True}
+    found = tickets.get(receipt.ticket)
+    assert found is not None
+    assert (found.success, found.errors[0]["code"]) == (False, "cancelled")
+    assert tickets.client.llen("huey.redis.knossosdupkeep") == 1
+
+
 def test_the_states_of_a_ticket(web: Checkout, tickets: Tickets) -> None:
     receipt = tickets.create(DOCUMENT, title="t")
     waiting = web.get(f"/api/converter/get_status/{receipt.ticket}")
@@ -148,7 +218,7 @@ def test_the_states_of_a_ticket(web: Checkout, tickets: Tickets) -> None:
     assert execution is not None
     working = web.get(f"/api/converter/get_status/{receipt.ticket}")
     assert (working["state"], working["attempt"], "position" in working) == ("WORKING", 1, False)
-    execution.finish(result="{}")
+    execution.finish(Outcome("{}"))
     done = web.get(f"/api/converter/get_status/{receipt.ticket}")
     assert (done["state"], done["success"]) == ("DONE", True)
     assert done["runtime"] >= 0
@@ -184,7 +254,7 @@ def test_retrieving(web: Checkout, tickets: Tickets) -> None:
     assert (caught.value.code, caught.value.read()) == (403, b"Failed to validate token!")
     execution = Execution.claim(tickets, receipt.ticket)
     assert execution is not None
-    execution.finish(result='{"mods":[]}', warnings=[{"code": "x", "message": "y"}])
+    execution.finish(Outcome('{"mods":[]}', warnings=(Finding(Code.ARCHIVE_WARNING, "y"),)))
     for _ in range(2):
         assert retrieve() == {
             "json": '{"mods":[]}',
@@ -192,7 +262,7 @@ def test_retrieving(web: Checkout, tickets: Tickets) -> None:
             "finished": True,
             "found": True,
             "errors": [],
-            "warnings": [{"code": "x", "message": "y"}],
+            "warnings": [{"code": "archive_warning", "message": "y"}],
         }
 
 
@@ -201,7 +271,7 @@ def test_retrieving_a_failure(web: Checkout, tickets: Tickets) -> None:
     execution = Execution.claim(tickets, receipt.ticket)
     assert execution is not None
     execution.log(Level.ERROR, "oh")
-    execution.finish(result=None, errors=[Finding(Code.ARCHIVE_EMPTY, "Nothing in it.", "Fill it.", "m", "p", "f")])
+    execution.finish(Outcome(errors=(Finding(Code.ARCHIVE_EMPTY, "Nothing in it.", "Fill it.", "m", "p", "f"),)))
     answer = web.post("/api/converter/retrieve", ticket=receipt.ticket, token=receipt.token)
     assert (answer["json"], answer["success"], answer["finished"]) == (None, False, True)
     assert answer["errors"] == [
@@ -214,17 +284,6 @@ def test_retrieving_a_failure(web: Checkout, tickets: Tickets) -> None:
             "file": "f",
         }
     ]
-
-
-def test_only_operators_see_all_tasks(web: Checkout, tickets: Tickets) -> None:
-    receipt = tickets.create(DOCUMENT, title="My Mod 1.0.0")
-    status, text, headers = request(web, "GET", "/api/list_tasks")
-    assert (status, text) == (401, "Access denied")
-    assert "www-authenticate" in headers
-    listed = web.get("/api/list_tasks", Authorization=f"Bearer {KEY}")
-    assert list(listed) == [str(receipt.ticket)]
-    assert listed[str(receipt.ticket)]["state"] == "WAITING"
-    assert listed[str(receipt.ticket)]["title"] == "My Mod 1.0.0"
 
 
 def test_the_schema_is_served(web: Checkout) -> None:

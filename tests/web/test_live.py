@@ -11,6 +11,7 @@ import pytest
 import websocket
 
 from knossosd.conversion.observer import FileProgress, Level, Snapshot, Stage
+from knossosd.tickets.ending import Outcome
 from knossosd.tickets.execution import MAX_LOG_LINES, Execution
 from knossosd.tickets.store import Receipt, Tickets
 from tests.checkouts import Checkout, wait_until
@@ -88,7 +89,7 @@ def test_early_and_late_watchers_see_the_same(web: Checkout, receipt: Receipt, e
         if number % 3 == 0:
             watchers.append(Watching(web, receipt.ticket))
         execution.log(Level.INFO, str(number))
-    execution.finish(result="{}")
+    execution.finish(Outcome("{}"))
     watchers.append(Watching(web, receipt.ticket))
     for watcher in watchers:
         watcher.until("done")
@@ -104,7 +105,7 @@ def test_watchers_that_come_in_the_middle_of_a_flood_miss_nothing(
     flood.start()
     watchers = [Watching(web, receipt.ticket) for _ in range(10)]
     flood.join()
-    execution.finish(result=None)
+    execution.finish(Outcome())
     for watcher in watchers:
         watcher.until("done")
         assert watcher.lines == [f"INFO: {number}" for number in range(2000)]
@@ -116,7 +117,7 @@ def test_a_watcher_that_comes_back_gets_the_rest(web: Checkout, receipt: Receipt
         execution.log(Level.INFO, str(number))
     with watching(web, receipt.ticket) as watcher:
         last = [watcher.next() for _ in range(4)][-1][2]
-    execution.finish(result="{}")
+    execution.finish(Outcome("{}"))
     with watching(web, receipt.ticket, after=last) as watcher:
         watcher.until("done")
         assert watcher.lines == [f"INFO: {number}" for number in range(4, 10)]
@@ -247,7 +248,7 @@ def test_a_reader_that_is_too_slow_is_sent_away_and_comes_back(
     assert received < 6000 * 3000
     slow.close()
     with watching(web, receipt.ticket) as patient:
-        execution.finish(result="{}")
+        execution.finish(Outcome("{}"))
         patient.until("done")
         assert len(patient.lines) == MAX_LOG_LINES + 1
 
@@ -260,7 +261,7 @@ def test_nothing_that_clients_do_is_a_traceback(web: Checkout) -> None:
 def test_the_feed_forgets_who_has_left(web: Checkout, tickets: Tickets, receipt: Receipt, execution: Execution) -> None:
     with watching(web, receipt.ticket):
         pass
-    execution.finish(result="{}")
+    execution.finish(Outcome("{}"))
     wait_until(lambda: tickets.get(receipt.ticket), "the ticket is there")
     with watching(web, receipt.ticket) as watcher:
         assert watcher.next()[0] == "done"

@@ -1,0 +1,97 @@
+"""How a ticket ends: once, whoever ends it, with the outcome and the webhook's delivery recorded in one step."""
+
+import json
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from knossosd.conversion.observer import Level
+from knossosd.faults import OURS, Code, Finding
+from knossosd.tickets import keys, scripts
+from knossosd.tickets.outbox import LIFETIME
+from knossosd.tickets.record import Ticket
+from knossosd.tickets.store import Tickets
+
+WHOEVER = "*"
+"""In place of an execution: the ticket ends, whoever holds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a ticket: `result` is the generated document as JSON text, None when there is none, and then
+    `errors` say why. `last_line` is what watchers are told in the end."""
+
+    result: str | None = None
+    errors: tuple[Finding, ...] = ()
+    warnings: tuple[Finding, ...] = ()
+    last_line: tuple[Level, str] | None = None
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether it failed through no fault of the mod's: the operator may want it tried again."""
+        return any(error.code in OURS for error in self.errors)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A ticket has ended; `delivery` names the webhook's, which the caller should see to, if there is one."""
+
+    delivery: str | None
+
+
+def end(tickets: Tickets, ticket: Ticket, outcome: Outcome, execution: str = WHOEVER) -> Ended | None:
+    """End the ticket, on behalf of its `execution` or of whoever holds it.
+
+    None, and nothing is recorded, when it has ended before, is gone, or is held by another execution.
+    """
+    number, settings = ticket.number, tickets.settings
+    delivery = secrets.token_hex(16)
+    names = [
+        *(name(number) for name in (keys.record, keys.lease, keys.document, keys.answers, keys.events, keys.now)),
+        keys.result(number),
+        keys.QUEUE,
+        keys.WORKING,
+        keys.DEAD,
+        keys.open_tickets(ticket.owner) if ticket.owner else "",
+        keys.OUTBOX,
+        keys.DELIVERIES,
+        keys.delivery(delivery),
+    ]
+    success = outcome.result is not None
+    last_line = f"{outcome.last_line[0].value}: {outcome.last_line[1]}" if outcome.last_line else None
+    arguments: list[Any] = [
+        number,
+        execution,
+        tickets.now(),
+        settings.result_lifetime * 1000,
+        max(settings.dead_lifetime, settings.result_lifetime) * 1000 if outcome.is_dead else 0,
+        LIFETIME * 1000,
+        int(success),
+        json.dumps([error.as_json() for error in outcome.errors]),
+        json.dumps([warning.as_json() for warning in outcome.warnings]),
+        outcome.result or "",
+        delivery,
+        json.dumps([last_line]) if last_line else "",
+        json.dumps([success]),
+    ]
+    ended = tickets.client.eval(scripts.END, len(names), *names, *arguments)
+    if not ended:
+        return None
+    return Ended(delivery if ticket.webhook else None)
+
+
+def cancel(tickets: Tickets, ticket: Ticket) -> Ended | None:
+    """End a ticket because somebody wants it to; its worker notices within a second. None when it has ended before."""
+    called_off = Finding(Code.CANCELLED, "The conversion was cancelled.", "Submit the document again if you want to.")
+    return end(tickets, ticket, Outcome(errors=(called_off,), last_line=(Level.WARNING, called_off.message)))
+
+
+def expire(tickets: Tickets, ticket: Ticket) -> Ended | None:
+    """End a ticket that has lived for too long without an outcome. None when it has ended before."""
+    hours = tickets.settings.task_lifetime / 3600
+    too_old = Finding(
+        Code.TICKET_EXPIRED,
+        f"The conversion was not through within {hours:.3g} hours.",
+        "The server had too much to do, or the archives are too large. Try again later.",
+    )
+    return end(tickets, ticket, Outcome(errors=(too_old,), last_line=(Level.ERROR, too_old.message)))

@@ -1,0 +1,140 @@
+"""The outbox of webhooks: every delivery that a ticket's end calls for, until it was made or given up.
+
+A delivery is recorded together with the outcome, so it survives whatever happens afterwards. Whoever makes an attempt
+takes the delivery for a while; when he vanishes it is due again. After a success there is no further attempt.
+"""
+
+import json
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, cast
+
+import redis
+
+from knossosd.settings import DAY, HOUR
+from knossosd.tickets import keys, scripts
+
+PATIENCE = DAY
+"""Seconds for which a site is asked again and again."""
+
+LIFETIME = 7 * DAY
+"""Seconds for which a delivery is remembered, however it ended."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 15, 2 * HOUR
+"""Seconds before the next attempt: twice as long each time, give or take a half."""
+
+HOLD = 120
+"""Seconds that an attempt has: more than it can take."""
+
+AT_ONCE = 100
+"""Deliveries that are looked at in one go."""
+
+KEPT_ATTEMPTS = 30
+
+
+class DeliveryState(StrEnum):
+    """How a delivery is."""
+
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    GIVEN_UP = "given up"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One delivery: of which ticket, where to, and the ticket's token, which signs it. Times are epoch seconds.
+
+    `attempts` counts those that were begun; `log` has what came of the last ones: `{time, outcome}`.
+    """
+
+    id: str
+    ticket: int
+    url: str
+    token: str
+    created: float
+    state: DeliveryState
+    attempts: int
+    log: tuple[dict[str, Any], ...]
+
+    @classmethod
+    def from_hash(cls, delivery_id: str, fields: dict[str, str]) -> "Delivery":
+        """The delivery that Redis's hash `fields` describes."""
+        return cls(
+            id=delivery_id,
+            ticket=int(fields["ticket"]),
+            url=fields["url"],
+            token=fields["token"],
+            created=float(fields["created"]),
+            state=DeliveryState(fields["state"]),
+            attempts=int(fields["attempts"]),
+            log=tuple(json.loads(fields.get("log") or "[]")),
+        )
+
+
+class Outbox:
+    """The deliveries of one Redis. `now` is the clock (epoch seconds), `jitter` gives numbers from 0 to 1."""
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        now: Callable[[], float] = time.time,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._client = client
+        self._now = now
+        self._jitter = jitter
+
+    def due(self) -> list[str]:
+        """The ids of deliveries that somebody should take now."""
+        return cast(list[str], self._client.zrangebyscore(keys.OUTBOX, "-inf", self._now(), start=0, num=AT_ONCE))
+
+    def take(self, delivery_id: str) -> Delivery | None:
+        """Take a delivery to make an attempt. None when it is not due, or somebody else has it."""
+        names = (keys.delivery(delivery_id), keys.OUTBOX)
+        now = self._now()
+        if not self._client.eval(scripts.TAKE_DELIVERY, 2, *names, delivery_id, now, now + HOLD):
+            return None
+        return self.get(delivery_id)
+
+    def note(self, delivery: Delivery, outcome: str, *, state: DeliveryState) -> None:
+        """Note what came of the attempt that `delivery` was taken for. One that stays WAITING becomes due again, or is
+        given up when it was tried for long enough."""
+        now = self._now()
+        if state is DeliveryState.WAITING and now - delivery.created > PATIENCE:
+            state = DeliveryState.GIVEN_UP
+        pause = min(FIRST_PAUSE * 2.0 ** (delivery.attempts - 1), LONGEST_PAUSE) * (0.5 + self._jitter())
+        log = [*delivery.log, {"time": now, "outcome": outcome}][-KEPT_ATTEMPTS:]
+        names = (keys.delivery(delivery.id), keys.OUTBOX)
+        arguments = (delivery.id, delivery.attempts, state.value, now + pause, json.dumps(log))
+        self._client.eval(scripts.NOTE_DELIVERY, 2, *names, *arguments)
+
+    def get(self, delivery_id: str) -> Delivery | None:
+        """The delivery, None when there is none (any more)."""
+        fields = cast(dict[str, str], self._client.hgetall(keys.delivery(delivery_id)))
+        return Delivery.from_hash(delivery_id, fields) if fields else None
+
+    def all(self) -> list[Delivery]:
+        """Every delivery that is remembered, oldest first."""
+        found = (self.get(one) for one in cast(list[str], self._client.zrange(keys.DELIVERIES, 0, -1)))
+        return [delivery for delivery in found if delivery]
+
+    def redeliver(self, delivery_id: str) -> bool:
+        """Let a delivery be made once more, whatever became of it. False when there is none (any more)."""
+        if not self._client.exists(keys.delivery(delivery_id)):
+            return False
+        with self._client.pipeline() as pipe:
+            pipe.hset(
+                keys.delivery(delivery_id), mapping={"state": DeliveryState.WAITING.value, "created": self._now()}
+            )
+            pipe.expire(keys.delivery(delivery_id), LIFETIME)
+            pipe.zadd(keys.OUTBOX, {delivery_id: self._now()})
+            pipe.expire(keys.OUTBOX, LIFETIME)
+            pipe.execute()
+        return True
+
+    def trim(self) -> None:
+        """Forget the deliveries that are remembered no longer."""
+        self._client.zremrangebyscore(keys.DELIVERIES, "-inf", self._now() - LIFETIME)

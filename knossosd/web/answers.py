@@ -1,0 +1,27 @@
+"""The shapes of answers that several routes give."""
+
+import json
+from typing import Any
+
+from bottle import HTTPResponse
+
+from knossosd.tickets.record import State, Ticket
+
+
+def status_of(ticket: Ticket) -> dict[str, Any]:
+    """How a ticket is doing, as `get_status` and `list_tasks` say it."""
+    status: dict[str, Any] = {"state": ticket.state.value, "time": ticket.time}
+    if ticket.state is State.DONE:
+        status |= {"runtime": ticket.runtime, "success": ticket.success}
+    return {**status, "progress": ticket.progress, "text": ticket.text, "attempt": ticket.attempt}
+
+
+def refused(status: int, message: str, **headers: str) -> HTTPResponse:
+    """A refusal, with `headers` named as keywords are."""
+    return json_answer(status, {"error": True, "message": message}, **headers)
+
+
+def json_answer(status: int, body: dict[str, Any], **headers: str) -> HTTPResponse:
+    """A JSON answer with another status than 200."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return HTTPResponse(json.dumps(body), status, {"Content-Type": "application/json", **named})

@@ -1,0 +1,17 @@
+"""Tickets on a real, empty Valkey."""
+
+import pytest
+import redis
+
+from knossosd.settings import Settings
+from knossosd.tickets.store import Receipt, Tickets
+
+
+@pytest.fixture
+def tickets(redis_client: redis.Redis, settings: Settings) -> Tickets:
+    return Tickets(redis_client, settings)
+
+
+@pytest.fixture
+def receipt(tickets: Tickets) -> Receipt:
+    return tickets.create('{"mods": []}', title="My Mod", webhook="https://site.example/hook")

@@ -1,0 +1,29 @@
+"""Steps that the tests of tickets take."""
+
+from knossosd.tickets import events, keys
+from knossosd.tickets.execution import Execution
+from knossosd.tickets.record import Ticket
+from knossosd.tickets.store import Receipt, Tickets
+
+
+def claimed(tickets: Tickets, receipt: Receipt) -> Execution:
+    execution = Execution.claim(tickets, receipt.ticket)
+    assert execution is not None
+    return execution
+
+
+def found(tickets: Tickets, receipt: Receipt) -> Ticket:
+    ticket = tickets.get(receipt.ticket)
+    assert ticket is not None
+    return ticket
+
+
+def log_lines(tickets: Tickets, receipt: Receipt) -> list[str]:
+    return [
+        event.arguments[0] for event in events.history(tickets.client, receipt.ticket) if event.name == "log_message"
+    ]
+
+
+def vanish(tickets: Tickets, receipt: Receipt) -> None:
+    """What time does to the lease of a worker that is gone."""
+    tickets.client.delete(keys.lease(receipt.ticket))

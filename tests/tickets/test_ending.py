@@ -1,0 +1,120 @@
+"""How a ticket ends: once, whoever ends it."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from knossosd.faults import OURS, Code, Finding
+from knossosd.tickets import events, keys
+from knossosd.tickets.ending import Outcome, cancel, end, expire
+from knossosd.tickets.execution import Execution
+from knossosd.tickets.outbox import DeliveryState, Outbox
+from knossosd.tickets.record import State
+from knossosd.tickets.store import Receipt, Tickets
+from tests.tickets.steps import claimed, found, log_lines
+
+DEAD = Outcome(errors=(Finding(Code.DISK_FULL, "The server's disk is full."),))
+
+
+def test_of_many_ends_one_counts(tickets: Tickets, receipt: Receipt) -> None:
+    execution = claimed(tickets, receipt)
+    ticket = found(tickets, receipt)
+    ways = [
+        lambda: execution.finish(Outcome("{}")),
+        lambda: cancel(tickets, ticket),
+        lambda: expire(tickets, ticket),
+        lambda: end(tickets, ticket, Outcome()),
+    ]
+    with ThreadPoolExecutor(8) as pool:
+        ends = [one.result() for one in [pool.submit(way) for way in ways * 5]]
+    assert sum(one is not None for one in ends) == 1
+    assert [event.name for event in events.history(tickets.client, receipt.ticket)].count("done") == 1
+    assert len(Outbox(tickets.client).all()) == 1
+
+
+def test_a_waiting_ticket_that_is_cancelled_is_never_begun(tickets: Tickets, receipt: Receipt) -> None:
+    ended = cancel(tickets, found(tickets, receipt))
+    assert ended is not None
+    assert Execution.claim(tickets, receipt.ticket) is None
+    ticket = found(tickets, receipt)
+    assert (ticket.state, ticket.success, ticket.runtime) == (State.DONE, False, 0)
+    assert ticket.errors[0]["code"] == "cancelled"
+    assert log_lines(tickets, receipt) == ["WARNING: The conversion was cancelled."]
+    assert tickets.position(receipt.ticket) is None
+    assert tickets.document(receipt.ticket) is None
+
+
+def test_a_running_ticket_that_is_cancelled_is_taken_from_its_worker(tickets: Tickets, receipt: Receipt) -> None:
+    execution = claimed(tickets, receipt)
+    assert cancel(tickets, found(tickets, receipt))
+    assert execution.finish(Outcome("{}")) is None
+    assert execution.hand_back() is False
+    assert tickets.result(receipt.ticket) is None
+    assert tickets.working() == 0
+    assert not tickets.client.exists(keys.lease(receipt.ticket))
+
+
+def test_an_end_puts_the_webhook_into_the_outbox(tickets: Tickets, receipt: Receipt) -> None:
+    ended = claimed(tickets, receipt).finish(Outcome("{}"))
+    assert ended is not None
+    outbox = Outbox(tickets.client)
+    [delivery] = outbox.all()
+    assert outbox.due() == [delivery.id] == [ended.delivery]
+    assert (delivery.ticket, delivery.url, delivery.token) == (
+        receipt.ticket,
+        "https://site.example/hook",
+        receipt.token,
+    )
+    assert (delivery.state, delivery.attempts) == (DeliveryState.WAITING, 0)
+
+
+def test_without_a_webhook_there_is_nothing_to_deliver(tickets: Tickets) -> None:
+    receipt = tickets.create("{}", title="")
+    ended = claimed(tickets, receipt).finish(Outcome("{}"))
+    assert ended is not None
+    assert ended.delivery is None
+    assert Outbox(tickets.client).all() == []
+
+
+def test_what_failed_through_our_fault_can_be_retried(tickets: Tickets, receipt: Receipt) -> None:
+    claimed(tickets, receipt).finish(DEAD)
+    assert [ticket.number for ticket in tickets.dead()] == [receipt.ticket]
+    assert tickets.client.ttl(keys.record(receipt.ticket)) > tickets.settings.result_lifetime
+    assert tickets.retry(receipt.ticket)
+    ticket = found(tickets, receipt)
+    assert (ticket.state, ticket.attempt, ticket.errors) == (State.WAITING, 0, ())
+    assert events.history(tickets.client, receipt.ticket) == []
+    assert tickets.dead() == []
+    claimed(tickets, receipt).finish(Outcome("{}"))
+    assert found(tickets, receipt).success
+    assert tickets.dead() == []
+    assert len(Outbox(tickets.client).all()) == 2
+
+
+@pytest.mark.parametrize("outcome", [Outcome("{}"), Outcome(errors=(Finding(Code.ARCHIVE_EMPTY, "Nothing in it."),))])
+def test_what_ended_as_it_should_cannot_be_retried(tickets: Tickets, receipt: Receipt, outcome: Outcome) -> None:
+    claimed(tickets, receipt).finish(outcome)
+    assert tickets.dead() == []
+    assert not tickets.retry(receipt.ticket)
+    assert found(tickets, receipt).state is State.DONE
+
+
+def test_what_has_not_ended_cannot_be_retried(tickets: Tickets, receipt: Receipt) -> None:
+    assert not tickets.retry(receipt.ticket)
+    claimed(tickets, receipt)
+    assert not tickets.retry(receipt.ticket)
+    assert not tickets.retry(5)
+
+
+def test_every_key_has_a_lifetime_after_every_end(tickets: Tickets) -> None:
+    for outcome in (Outcome("{}"), Outcome(), DEAD):
+        one = tickets.create("{}", title="", webhook="https://site.example/", owner="me", idempotency_key=str(outcome))
+        claimed(tickets, one).finish(outcome)
+    tickets.retry(one.ticket)
+    assert [key for key in tickets.client.scan_iter() if tickets.client.ttl(key) < 0] == []
+
+
+def test_the_faults_that_are_ours_are_the_last_ones_documented() -> None:
+    assert Code.ARCHIVE_CORRUPT not in OURS
+    assert Code.CANCELLED not in OURS
+    assert Code.WORKER_VANISHED in OURS

@@ -1,0 +1,96 @@
+"""Tickets that nobody sees to any more."""
+
+import redis
+
+from knossosd.settings import Settings
+from knossosd.tickets import events, keys
+from knossosd.tickets.ending import Outcome
+from knossosd.tickets.execution import Execution
+from knossosd.tickets.reaper import expire_old, reap, unheard
+from knossosd.tickets.record import State
+from knossosd.tickets.store import Receipt, Tickets
+from tests.tickets.steps import claimed, found, log_lines, vanish
+
+
+def test_the_reaper_lets_living_workers_alone(tickets: Tickets, receipt: Receipt) -> None:
+    execution = claimed(tickets, receipt)
+    assert reap(tickets) == ([], [])
+    execution.check()
+
+
+def test_a_ticket_fails_with_the_reason_when_too_many_workers_vanished(tickets: Tickets, receipt: Receipt) -> None:
+    for _ in range(tickets.settings.max_attempts - 1):
+        claimed(tickets, receipt)
+        vanish(tickets, receipt)
+        assert reap(tickets) == ([receipt.ticket], [])
+    claimed(tickets, receipt)
+    vanish(tickets, receipt)
+    waiting, [ended] = reap(tickets)
+    assert waiting == []
+    assert ended.delivery
+    ticket = found(tickets, receipt)
+    assert (ticket.state, ticket.success) == (State.DONE, False)
+    assert ticket.errors[0]["code"] == "worker_vanished"
+    assert events.history(tickets.client, receipt.ticket)[-1].name == "done"
+    assert reap(tickets) == ([], [])
+
+
+def test_the_reaper_forgets_tickets_that_expired(tickets: Tickets, receipt: Receipt) -> None:
+    claimed(tickets, receipt)
+    tickets.client.delete(*keys.all_of(receipt.ticket))
+    assert reap(tickets) == ([], [])
+    assert tickets.working() == 0
+
+
+def test_handing_back_costs_no_attempt(tickets: Tickets, receipt: Receipt) -> None:
+    for _ in range(tickets.settings.max_attempts + 2):
+        claimed(tickets, receipt).hand_back()
+    claimed(tickets, receipt)
+    vanish(tickets, receipt)
+    assert reap(tickets) == ([receipt.ticket], [])
+    assert found(tickets, receipt).vanished == 1
+
+
+def test_of_many_reapers_one_takes_a_ticket_over(tickets: Tickets, receipt: Receipt) -> None:
+    claimed(tickets, receipt)
+    vanish(tickets, receipt)
+    taken = [Execution.take_over(tickets, receipt.ticket) for _ in range(3)]
+    assert [one is not None for one in taken] == [True, False, False]
+
+
+def test_who_waits_without_being_heard_of_is_found(tickets: Tickets, receipt: Receipt) -> None:
+    other = tickets.create("{}", title="")
+    assert unheard(tickets, {other.ticket}) == [receipt.ticket]
+    claimed(tickets, receipt)
+    assert unheard(tickets, {other.ticket}) == []
+
+
+def test_a_ticket_that_waits_or_works_for_too_long_ends(redis_client: redis.Redis, settings: Settings) -> None:
+    now = [1_000_000.0]
+    tickets = Tickets(redis_client, settings, lambda: now[0])
+    waiting, working, done = (tickets.create("{}", title="", webhook="https://site.example/") for _ in range(3))
+    claimed(tickets, working)
+    claimed(tickets, done).finish(Outcome("{}"))
+    now[0] += settings.task_lifetime - 1
+    assert expire_old(tickets) == []
+    young = tickets.create("{}", title="")
+    now[0] += 2
+    assert len(expire_old(tickets)) == 2
+    for one in (waiting, working):
+        ticket = found(tickets, one)
+        assert (ticket.state, ticket.success, ticket.errors[0]["code"]) == (State.DONE, False, "ticket_expired")
+        assert events.history(tickets.client, one.ticket)[-1].arguments == [False]
+        assert "ERROR: The conversion was not through within 24 hours." in log_lines(tickets, one)
+    assert found(tickets, done).success
+    assert found(tickets, young).state is State.WAITING
+    assert expire_old(tickets) == []
+
+
+def test_tickets_that_are_gone_leave_the_lists(redis_client: redis.Redis, settings: Settings) -> None:
+    now = [1_000_000.0]
+    tickets = Tickets(redis_client, settings, lambda: now[0])
+    gone = tickets.create("{}", title="")
+    redis_client.delete(*keys.all_of(gone.ticket))
+    now[0] += settings.task_lifetime + 1
+    assert expire_old(tickets) == []
+    assert redis_client.exists(keys.TICKETS, keys.QUEUE) == 0
