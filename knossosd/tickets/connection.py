@@ -1,6 +1,6 @@
 """The connection to Redis or Valkey."""
 
-from typing import Any
+from typing import Any, cast
 
 import redis
 from redis.backoff import ExponentialBackoff
@@ -35,3 +35,9 @@ def connection_pool(settings: Settings, name: str, **options: Any) -> redis.Conn
         health_check_interval=30,
         **options,
     )
+
+
+def now_in_redis(client: redis.Redis) -> float:
+    """The time by the clock that all hosts share, epoch seconds."""
+    seconds, microseconds = cast(tuple[int, int], client.time())
+    return seconds + microseconds / 1e6

@@ -6,7 +6,6 @@ takes the delivery for a while; when he vanishes it is due again. After a succes
 
 import json
 import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,6 +15,7 @@ import redis
 
 from knossosd.settings import DAY, HOUR
 from knossosd.tickets import keys, scripts
+from knossosd.tickets.connection import now_in_redis
 
 PATIENCE = DAY
 """Seconds for which a site is asked again and again."""
@@ -75,16 +75,17 @@ class Delivery:
 
 
 class Outbox:
-    """The deliveries of one Redis. `now` is the clock (epoch seconds), `jitter` gives numbers from 0 to 1."""
+    """The deliveries of one Redis. `now` is the clock (epoch seconds; that of Redis unless another one is given), and
+    `jitter` gives numbers from 0 to 1."""
 
     def __init__(
         self,
         client: redis.Redis,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._client = client
-        self._now = now
+        self._now = now or (lambda: now_in_redis(client))
         self._jitter = jitter
 
     def due(self) -> list[str]:

@@ -9,6 +9,7 @@ from typing import cast
 from knossosd.conversion.observer import Level
 from knossosd.faults import Code, Finding
 from knossosd.tickets import keys
+from knossosd.tickets.connection import now_in_redis
 from knossosd.tickets.ending import Ended, Outcome, expire
 from knossosd.tickets.execution import Execution
 from knossosd.tickets.store import Tickets
@@ -43,9 +44,12 @@ def unheard(tickets: Tickets, heard: Collection[int]) -> list[int]:
 
 
 def expire_old(tickets: Tickets) -> list[Ended]:
-    """End the tickets that have waited or worked for longer than `TASK_LIFETIME`, and forget those that are gone."""
+    """End the tickets that have waited or worked for longer than `TASK_LIFETIME`, and forget those that are gone.
+
+    Judged by the clock of Redis: the one of this host may have jumped.
+    """
     ended = []
-    before = tickets.now() - tickets.settings.task_lifetime
+    before = now_in_redis(tickets.client) - tickets.settings.task_lifetime
     for number in _numbers(tickets, keys.TICKETS, before):
         ticket = tickets.get(number)
         if ticket is None:

@@ -4,6 +4,7 @@ import redis
 
 from knossosd.settings import Settings
 from knossosd.tickets import events, keys
+from knossosd.tickets.connection import now_in_redis
 from knossosd.tickets.ending import Outcome
 from knossosd.tickets.execution import Execution
 from knossosd.tickets.reaper import expire_old, reap, unheard
@@ -66,15 +67,15 @@ def test_who_waits_without_being_heard_of_is_found(tickets: Tickets, receipt: Re
 
 
 def test_a_ticket_that_waits_or_works_for_too_long_ends(redis_client: redis.Redis, settings: Settings) -> None:
-    now = [1_000_000.0]
+    now = [now_in_redis(redis_client) - settings.task_lifetime + 100]
     tickets = Tickets(redis_client, settings, lambda: now[0])
     waiting, working, done = (tickets.create("{}", title="", webhook="https://site.example/") for _ in range(3))
     claimed(tickets, working)
     claimed(tickets, done).finish(Outcome("{}"))
-    now[0] += settings.task_lifetime - 1
-    assert expire_old(tickets) == []
     young = tickets.create("{}", title="")
-    now[0] += 2
+    assert expire_old(tickets) == []
+    for one in (waiting, working, done):
+        redis_client.zadd(keys.TICKETS, {str(one.ticket): now[0] - 200})
     assert len(expire_old(tickets)) == 2
     for one in (waiting, working):
         ticket = found(tickets, one)
@@ -87,10 +88,8 @@ def test_a_ticket_that_waits_or_works_for_too_long_ends(redis_client: redis.Redi
 
 
 def test_tickets_that_are_gone_leave_the_lists(redis_client: redis.Redis, settings: Settings) -> None:
-    now = [1_000_000.0]
-    tickets = Tickets(redis_client, settings, lambda: now[0])
+    tickets = Tickets(redis_client, settings, lambda: 1_000_000.0)
     gone = tickets.create("{}", title="")
     redis_client.delete(*keys.all_of(gone.ticket))
-    now[0] += settings.task_lifetime + 1
     assert expire_old(tickets) == []
     assert redis_client.exists(keys.TICKETS, keys.QUEUE) == 0

@@ -1,0 +1,117 @@
+"""What stands still, is full, or tells the wrong time: nothing is lost, and every ticket ends with a plain reason."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from knossosd.tickets import keys
+from tests import archives, checkouts, hosts
+from tests.checkouts import Checkout, a_document, wait_until
+from tests.faults.storm import SETTINGS, Storm
+from tests.hosts import Host
+
+pytestmark = pytest.mark.timeout(300)
+
+OUTAGE = 30.0
+
+
+def test_valkey_stands_still_for_half_a_minute(a_storm: Storm) -> None:
+    a_storm.submit(10)
+    a_storm.kill("valkey", signal.SIGSTOP)
+    threading.Event().wait(OUTAGE)
+    a_storm.kill("valkey", signal.SIGCONT)
+    a_storm.submit(10)
+    a_storm.settle()
+    a_storm.verify()
+
+
+def test_valkey_is_away_for_half_a_minute(a_storm: Storm, installation: Checkout) -> None:
+    a_storm.submit(10)
+    [valkey] = a_storm.processes()["valkey"]
+    stopping = installation.start("supervisorctl", "-c", "supervisord.conf", "stop", "knossosd:redis")
+    wait_until(lambda: not valkey.is_running(), "Valkey has left")
+    threading.Event().wait(OUTAGE)
+    assert stopping.wait(30) == 0
+    installation.supervisorctl("start", "knossosd:redis")
+    a_storm.submit(10)
+    a_storm.settle()
+    a_storm.verify()
+
+
+def test_a_clock_that_jumps_ends_no_young_ticket(a_storm: Storm, installation: Checkout) -> None:
+    """The clock of the host that upkeep runs on; every lifetime is judged by the clock of Redis."""
+    installation.supervisorctl("stop", "knossosd:worker")
+    a_storm.submit(5)
+    for days in (2, -2):
+        jump = f"import time; real = time.time; time.time = lambda: real() + {days} * 86400"
+        tend = "from knossosd import tasks; tasks.look_after_tickets.call_local(); tasks.sweep.call_local()"
+        assert installation.run(sys.executable, "-c", f"{jump}; {tend}").returncode == 0
+    assert len(a_storm.open()) == 5
+    installation.supervisorctl("start", "knossosd:worker")
+    a_storm.settle()
+    a_storm.verify()
+
+
+@pytest.fixture
+def small_mirror(tmp_path: Path) -> Iterator[Path]:
+    """A file system of four megabytes."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], check=False).returncode:
+        pytest.skip("file systems can only be mounted by root")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_full_disk_is_told_and_what_failed_goes_on_when_there_is_room(small_mirror: Path, host: Host) -> None:
+    content = os.urandom(3_000_000)
+    archive = archives.make_zip(small_mirror.parent / "a.zip", {"mod.ini": content}).read_bytes()
+    link = host.link("/a.zip", hosts.serves(archive))
+    ballast = small_mirror / "ballast"
+    with checkouts.checkout(**SETTINGS, MIRROR_PATH=str(small_mirror), MIN_FREE_DISK=0) as copy:
+        ballast.write_bytes(bytes(2_000_000))
+        copy.start_supervisor()
+        ticket, token = copy.submit(a_document(link))
+        outcome = copy.outcome(ticket, token)
+        assert [error["code"] for error in outcome["errors"]] == ["disk_full"]
+        assert list((small_mirror / ".work").iterdir()) == []
+        assert not list(small_mirror.glob("my_mod/*/*"))
+        ballast.unlink()
+        assert copy.verb("tickets", "retry", "--all").returncode == 0
+        assert copy.outcome(ticket, token)["success"]
+
+
+def test_a_running_conversion_is_cancelled_at_once_and_leaves_nothing(
+    installation: Checkout, host: Host, a_storm: Storm
+) -> None:
+    """The host has gone silent, and would be waited for for a minute."""
+    begun = threading.Event()
+
+    def silent(request: hosts.Request) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", "1000000")
+        request.end_headers()
+        request.wfile.write(bytes(100_000))
+        begun.set()
+        request.server.stopping.wait(200)
+
+    links = [host.link(f"/{number}.zip", silent) for number in range(3)]
+    tickets = [installation.submit(a_document(link, id=f"mod_{number}")) for number, link in enumerate(links)]
+    assert begun.wait(30)
+    for ticket, token in tickets:
+        answer: Any = installation.post("/api/converter/cancel", ticket=ticket, token=token)
+        assert answer == {"cancelled": True, "found": True}
+        outcome = installation.outcome(ticket, token)
+        assert outcome["errors"][0]["code"] == "cancelled"
+    work = installation.folder / "var" / "mirror" / ".work"
+    wait_until(lambda: not any(work.glob("*")), "the work folder is empty", 5)
+    a_storm.submit(4)  # the workers are free again
+    wait_until(lambda: not a_storm.open(), "they have ended", 20)
+    assert a_storm.redis().zcard(keys.WORKING) == 0
