@@ -1,6 +1,6 @@
 """The connection to Redis or Valkey."""
 
-from typing import Any, cast
+from typing import Any
 
 import redis
 from redis.backoff import ExponentialBackoff
@@ -39,5 +39,5 @@ def connection_pool(settings: Settings, name: str, **options: Any) -> redis.Conn
 
 def now_in_redis(client: redis.Redis) -> float:
     """The time by the clock that all hosts share, epoch seconds."""
-    seconds, microseconds = cast(tuple[int, int], client.time())
+    seconds, microseconds = client.time()
     return seconds + microseconds / 1e6

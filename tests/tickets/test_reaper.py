@@ -67,15 +67,15 @@ def test_who_waits_without_being_heard_of_is_found(tickets: Tickets, receipt: Re
 
 
 def test_a_ticket_that_waits_or_works_for_too_long_ends(redis_client: redis.Redis, settings: Settings) -> None:
-    now = [now_in_redis(redis_client) - settings.task_lifetime + 100]
-    tickets = Tickets(redis_client, settings, lambda: now[0])
+    created = now_in_redis(redis_client) - settings.task_lifetime + 100
+    tickets = Tickets(redis_client, settings, lambda: created)
     waiting, working, done = (tickets.create("{}", title="", webhook="https://site.example/") for _ in range(3))
     claimed(tickets, working)
     claimed(tickets, done).finish(Outcome("{}"))
     young = tickets.create("{}", title="")
     assert expire_old(tickets) == []
     for one in (waiting, working, done):
-        redis_client.zadd(keys.TICKETS, {str(one.ticket): now[0] - 200})
+        redis_client.zadd(keys.TICKETS, {str(one.ticket): created - 200})
     assert len(expire_old(tickets)) == 2
     for one in (waiting, working):
         ticket = found(tickets, one)
