@@ -9,7 +9,7 @@ The rooms, from the front doors down; each calls only rooms below it:
 
     cli/         the verbs of the command line
     web/         HTTP and WebSocket on one gevent server
-    tasks.py     the two Huey queues and their thin tasks
+    tasks.py     the two Huey queues and their thin tasks;  messages.py  what stands in them
     tickets/     what Redis holds: tickets, events, leases, results
     conversion/  one conversion, start to end, without a server: begin at pipeline.py
     repo/        the repo document: pure functions and types

@@ -26,6 +26,7 @@ from knossosd.conversion.pipeline import Conversion
 from knossosd.conversion.pipeline import convert as run_pipeline
 from knossosd.conversion.toolbox import Toolbox
 from knossosd.faults import Code, Finding, InputFault, RemoteFault
+from knossosd.messages import JsonMessages
 from knossosd.repo.document import DocumentLimits, parse
 from knossosd.tickets import webhooks
 from knossosd.tickets.connection import connect, connection_pool
@@ -45,8 +46,14 @@ try:
 except settings_module.SettingsError as error:
     sys.exit(f"knossosd: {error}")
 
-huey = RedisHuey("knossosd.convert", results=False, connection_pool=connection_pool(settings, "queue"))
-upkeep = RedisHuey("knossosd.upkeep", results=False, connection_pool=connection_pool(settings, "queue"))
+
+def _queue(name: str) -> RedisHuey:
+    return RedisHuey(name, results=False, serializer=messages, connection_pool=connection_pool(settings, "queue"))
+
+
+messages = JsonMessages()
+huey = _queue("knossosd.convert")
+upkeep = _queue("knossosd.upkeep")
 
 
 @huey.task(name="convert")
@@ -101,7 +108,8 @@ def look_after_tickets() -> None:
     waiting, failed = reap(tickets())
     for number in waiting:
         log.warning("the worker of ticket %d vanished, the ticket waits again", number)
-    for number in unheard(tickets(), {task.args[0] for task in huey.pending()}):
+    heard = {message.args[0] for message in messages.readable(huey.storage.enqueued_items())}
+    for number in unheard(tickets(), heard):
         convert(number)
     see_to_deliveries([*failed, *expire_old(tickets())])
     for delivery_id in outbox().due():
