@@ -35,6 +35,9 @@ TEND = "from knossosd import tasks; tasks.look_after_tickets.call_local(); tasks
 
 SETTINGS = {"LEASE_TIME": 2, "MAX_ATTEMPTS": 1000, "RESULT_LIFETIME": 3600, "CACHE_LIFETIME": 1}
 
+KINDS = ["worker child", "consumer", "upkeep", "web", "valkey"]
+"""The processes that the supervisor restarts."""
+
 RESTART = 60.0
 """Seconds within which the supervisor has restarted whatever was killed."""
 
@@ -118,6 +121,25 @@ class Storm:
             receipt = self._insist(a_document(link, version=f"1.0.{number}"), f"storm-{number}")
             watcher = Watcher(self.installation.port, receipt.ticket)
             self.cases.append(Case(receipt, hashlib.sha256(content).hexdigest(), watcher))
+
+    def rage(self, kinds: list[str], count: int, every: float = 2.5, number: signal.Signals = signal.SIGKILL) -> None:
+        """Submit so many documents while every so many seconds something is killed, until half of them have ended."""
+        calm = threading.Event()
+
+        def kill() -> None:
+            while not calm.wait(every * (0.5 + self.chance.random())):
+                self.kill(self.chance.choice(kinds), number)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        try:
+            self.submit(count)
+            wait_until(
+                lambda: len(self.open()) <= count / 2 or calm.wait(0.5), "half of them have ended", RESTART + count
+            )
+        finally:
+            calm.set()
+            killer.join()
 
     def kill(self, kind: str, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to one process of a kind."""
