@@ -14,6 +14,9 @@ QUEUE = "knossosd:queue"
 WORKING = "knossosd:working"
 """Sorted set of the tickets that a worker holds, by the time of the claim."""
 
+NEWS = "knossosd:news"
+"""Channel on which the key of a ticket's stream is told when something was added to it."""
+
 
 def record(ticket: int) -> str:
     """Hash: the ticket record."""
@@ -58,6 +61,11 @@ def shared_lease(name: str) -> str:
 def all_of(ticket: int) -> list[str]:
     """Every key of one ticket, its record first."""
     return [name(ticket) for name in (record, document, result, events, now, lease, answers)]
+
+
+def streams(ticket: int) -> list[str]:
+    """Everything that watchers of the ticket see."""
+    return [events(ticket), now(ticket)]
 
 
 def ticket_of(key: str) -> int:

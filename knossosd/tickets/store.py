@@ -1,15 +1,16 @@
 """Making, finding and removing tickets: the side of those who submit and ask."""
 
+import json
 import secrets
 import string
 import time
-from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Literal, NamedTuple, cast
 
 import redis
 
 from knossosd.settings import Settings
-from knossosd.tickets import keys
+from knossosd.tickets import keys, scripts
 from knossosd.tickets.record import State, Ticket
 
 TICKET_LIMIT = 2**53
@@ -24,6 +25,13 @@ class Receipt(NamedTuple):
 
     ticket: int
     token: str
+
+
+class Standing(NamedTuple):
+    """A ticket, and its place in the queue: 1 is the next, None when it does not wait."""
+
+    ticket: Ticket
+    position: int | None
 
 
 class Tickets:
@@ -79,10 +87,16 @@ class Tickets:
             records = pipe.execute()
         return [Ticket.from_hash(number, fields) for number, fields in zip(numbers, records, strict=True) if fields]
 
-    def position(self, ticket: int) -> int | None:
-        """The ticket's place in the queue, 1 is the next; None when it does not wait."""
-        rank = cast(int | None, self.client.zrank(keys.QUEUE, str(ticket)))
-        return None if rank is None else rank + 1
+    def standings(self, numbers: Collection[int]) -> dict[int, Standing]:
+        """How each of the tickets stands, all found in one trip; those that there are not (any more) are left out."""
+        records = [keys.record(number) for number in numbers]
+        # One text for each ticket is read much quicker than a reply of many parts.
+        found: Any = self.client.eval(scripts.STANDINGS, 1 + len(records), keys.QUEUE, *records, *numbers)
+        return {
+            number: standing
+            for number, text in zip(numbers, found, strict=True)
+            if (standing := _standing(number, *json.loads(text)))
+        }
 
     def document(self, ticket: int) -> str | None:
         """The repo document that was submitted; None when the conversion has ended."""
@@ -103,3 +117,11 @@ class Tickets:
             for index in (keys.TICKETS, keys.QUEUE, keys.WORKING):
                 pipe.zrem(index, str(ticket))
             pipe.execute()
+
+
+def _standing(number: int, fields: Sequence[str], rank: int | Literal[False]) -> Standing | None:
+    """The standing that the script found: names and values of the record in turns, and how many are before it."""
+    if not fields:
+        return None
+    record = dict(zip(fields[::2], fields[1::2], strict=True))
+    return Standing(Ticket.from_hash(number, record), None if rank is False else rank + 1)

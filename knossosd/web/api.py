@@ -21,6 +21,7 @@ from knossosd.tickets.record import State, Ticket
 from knossosd.tickets.store import Tickets
 from knossosd.web.access import is_key, offered_key
 from knossosd.web.forms import FormError, FormTooLarge, read_form
+from knossosd.web.lookup import Lookup
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +36,9 @@ MAX_TITLE = 200
 Wake = Callable[[int], None]
 
 
-def install(app: bottle.Bottle, settings: Settings, tickets: Tickets, wake: Wake) -> None:
+def install(app: bottle.Bottle, settings: Settings, tickets: Tickets, lookup: Lookup, wake: Wake) -> None:
     """Add the routes. `wake` tells a worker that a ticket waits."""
-    api = _Api(settings, tickets, wake)
+    api = _Api(settings, tickets, lookup, wake)
     app.post("/api/converter/request", callback=api.request)
     app.get("/api/converter/get_status/<ticket:int>", callback=api.get_status)
     app.post("/api/converter/retrieve", callback=api.retrieve)
@@ -46,11 +47,13 @@ def install(app: bottle.Bottle, settings: Settings, tickets: Tickets, wake: Wake
 
 
 class _Api:
-    def __init__(self, settings: Settings, tickets: Tickets, wake: Wake) -> None:
+    def __init__(self, settings: Settings, tickets: Tickets, lookup: Lookup, wake: Wake) -> None:
         self.settings = settings
         self.tickets = tickets
+        self.lookup = lookup
         self.wake = wake
         self.limits = DocumentLimits.from_settings(settings)
+        self.json_schema = json.dumps(json_schema(), indent=2)
 
     def request(self) -> Any:
         """Submit a document: fields `passwd` (or the key in `Authorization`), `data` and, if wanted, `webhook`, and
@@ -86,12 +89,12 @@ class _Api:
 
     def get_status(self, ticket: int) -> Any:
         """How a ticket is doing. Whoever knows the number may ask."""
-        found = self.tickets.get(ticket)
+        found = self.lookup.find(ticket)
         if found is None:
             return _rejected(404, {"error": True, "message": "There is no such ticket (any more)."})
-        status = _status(found)
-        if found.state is State.WAITING:
-            status["position"] = self.tickets.position(ticket)
+        status = _status(found.ticket)
+        if found.ticket.state is State.WAITING:
+            status["position"] = found.position
         return status
 
     def retrieve(self) -> Any:
@@ -132,7 +135,7 @@ class _Api:
     def schema(self) -> Any:
         """The JSON Schema of a repo document."""
         bottle.response.content_type = "application/schema+json"
-        return json.dumps(json_schema(), indent=2)
+        return self.json_schema
 
 
 def _is_on(value: Any) -> bool:

@@ -14,6 +14,7 @@ from knossosd.settings import Settings
 from knossosd.tickets.store import Tickets
 from knossosd.web import api, drop, live, mirror, pages
 from knossosd.web.feed import Feed
+from knossosd.web.lookup import Lookup
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +35,10 @@ def make_app(settings: Settings, tickets: Tickets, wake: Callable[[int], None], 
     app.install(_Border())
     for status, handler in ((400, _bad_request), (404, _not_found), (405, _not_allowed)):
         app.error(status, handler)
-    api.install(app, settings, tickets, wake)
+    lookup = Lookup(tickets)
+    api.install(app, settings, tickets, lookup, wake)
     drop.install(app, settings)
-    live.install(app, tickets, feed)
+    live.install(app, lookup, feed)
     mirror.install(app, settings)
     pages.install(app, settings)
     return app
