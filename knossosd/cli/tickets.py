@@ -46,8 +46,8 @@ def show(ticket: Annotated[int, typer.Argument(help="The ticket's number.")], as
     """Show one ticket and its log."""
     tickets, _ = _open()
     found = _find(tickets, ticket)
-    history = events.history(tickets.client, ticket)
-    lines = [event.arguments[0] for event in history if event.name == "log_message"]
+    kept = events.past(tickets.client, ticket).events
+    lines = [event.arguments[0] for event in kept if event.name == "log_message"]
     if as_json:
         typer.echo(json.dumps({**_as_json(found), "log": lines}))
         return

@@ -15,6 +15,9 @@ SOCKET_TIMEOUT = 3 * BLOCK
 RETRIES = 8
 """Tries of one command while the server is away: with the back-off below, about 20 s, a restart's time."""
 
+CONNECTIONS = 50
+"""Connections of one process. Who comes when all are in use waits for one: a crowd must not be sent away."""
+
 
 def connect(settings: Settings, name: str) -> redis.Redis:
     """A client of the server that the settings name; no connection is made yet.
@@ -26,8 +29,10 @@ def connect(settings: Settings, name: str) -> redis.Redis:
 
 def connection_pool(settings: Settings, name: str, **options: Any) -> redis.ConnectionPool:
     """The connections below `connect`, for libraries that make their own client. Replies stay bytes by default."""
-    return redis.ConnectionPool.from_url(
+    return redis.BlockingConnectionPool.from_url(
         settings.redis_url,
+        max_connections=CONNECTIONS,
+        timeout=SOCKET_TIMEOUT,
         client_name=f"knossosd-{name}",
         socket_timeout=SOCKET_TIMEOUT,
         socket_connect_timeout=SOCKET_TIMEOUT,

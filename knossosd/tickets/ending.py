@@ -73,6 +73,7 @@ def end(tickets: Tickets, ticket: Ticket, outcome: Outcome, execution: str = WHO
         delivery,
         json.dumps([last_line]) if last_line else "",
         json.dumps([success]),
+        keys.NEWS,
     ]
     ended = tickets.client.eval(scripts.END, len(names), *names, *arguments)
     if not ended:

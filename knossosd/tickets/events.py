@@ -6,16 +6,16 @@ only the newest value is ever worth reading.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, Self, cast
 
 import redis
 
 from knossosd.tickets import keys
 
 BATCH = 200
-"""Entries of one stream that are read at once, so that readers of a flood get their turn in between."""
+"""Entries of one stream that are read and written at once, so that everybody gets their turn in a flood."""
 
 BEGINNING = "0-0"
 """The id before every event."""
@@ -42,6 +42,32 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Kept events that were read together, at least one, in order. `first` and `last` are the order of their ids."""
+
+    events: tuple[Event, ...]
+    first: tuple[int, int]
+    last: tuple[int, int]
+
+    @classmethod
+    def of(cls, events: Sequence[Event]) -> Self:
+        return cls(tuple(events), events[0].order, events[-1].order)
+
+    @classmethod
+    def many(cls, events: Sequence[Event]) -> list[Self]:
+        """Any number of events in batches of their usual size."""
+        return [cls.of(events[start : start + BATCH]) for start in range(0, len(events), BATCH)]
+
+    def behind(self, seen: tuple[int, int]) -> Self | None:
+        """What is behind the order `seen`: all of it is this very batch, nothing is None."""
+        if self.first > seen:
+            return self
+        if self.last <= seen:
+            return None
+        return self.of([event for event in self.events if event.order > seen])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Now:
     """How far a conversion is: `files` are the archives being worked on, as the `file` event has them.
 
@@ -54,34 +80,48 @@ class Now:
     captcha: str | None
 
 
+class Past(NamedTuple):
+    """All kept events, oldest first, and how far the conversion is; None before a worker has begun."""
+
+    events: list[Event]
+    now: Now | None
+
+
 def order_of(event_id: str) -> tuple[int, int]:
     """What stream ids (`<milliseconds>-<number>`, the number may be missing) compare by. Raises ValueError."""
     milliseconds, _, number = event_id.partition("-")
     return int(milliseconds), int(number or 0)
 
 
-def history(client: redis.Redis, ticket: int, after: str = BEGINNING) -> list[Event]:
-    """All events of the ticket behind the id `after`, oldest first."""
-    entries = cast(list[Any], client.xrange(keys.events(ticket), min=f"({after}"))
-    return [_event(event_id, fields) for event_id, fields in entries]
+def past(client: redis.Redis, ticket: int, after: str = BEGINNING) -> Past:
+    """What there is to see of the ticket behind the id `after`."""
+    with client.pipeline(transaction=False) as pipe:
+        pipe.xrange(keys.events(ticket), min=f"({after}")
+        pipe.xrevrange(keys.now(ticket), count=1)
+        kept, newest = pipe.execute()
+    return Past([_event(*entry) for entry in kept], _now(newest[0][1]) if newest else None)
 
 
-def now(client: redis.Redis, ticket: int) -> Now | None:
-    """How far the ticket is; None before a worker has begun."""
-    entries = cast(list[Any], client.xrevrange(keys.now(ticket), count=1))
-    return _now(entries[0][1]) if entries else None
+def ends(client: redis.Redis, ticket: int) -> dict[str, str]:
+    """The ids of the newest entries of the ticket's streams, by the streams' keys."""
+    streams = keys.streams(ticket)
+    with client.pipeline(transaction=False) as pipe:
+        for stream in streams:
+            pipe.xrevrange(stream, count=1)
+        newest = pipe.execute()
+    return {stream: entries[0][0] if entries else BEGINNING for stream, entries in zip(streams, newest, strict=True)}
 
 
-def wait(client: redis.Redis, cursors: Mapping[str, str], seconds: float) -> Iterator[tuple[str, str, Event | Now]]:
-    """What is new in the streams `cursors` (key: id last seen), waiting up to `seconds` when nothing is.
+def behind(client: redis.Redis, cursors: Mapping[str, str]) -> Iterator[tuple[str, str, Batch | Now]]:
+    """What stands in the streams behind `cursors` (key: id last seen), up to a `BATCH` of each.
 
-    Yields the stream's key, the entry's id and the entry, in order within each stream.
+    Yields the stream's key, the id of its last entry that was read, and what was read.
     """
     streams: dict[Any, Any] = dict(cursors)
-    replies = cast(Any, client.xread(streams, count=BATCH, block=int(seconds * 1000)))
+    replies = cast(Any, client.xread(streams, count=BATCH))
     for stream, entries in replies.items() if isinstance(replies, dict) else replies:
-        for entry_id, fields in entries:
-            yield stream, entry_id, _event(entry_id, fields) if "event" in fields else _now(fields)
+        last, fields = entries[-1]
+        yield stream, last, Batch.of([_event(*entry) for entry in entries]) if "event" in fields else _now(fields)
 
 
 def encode(name: str, *arguments: Any) -> dict[str, str]:

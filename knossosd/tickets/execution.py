@@ -146,7 +146,7 @@ class Execution:
         self._run(
             scripts.PUBLISH,
             [keys.record(self._number), keys.events(self._number)],
-            [self._id, *_flat(events.encode(name, *arguments))],
+            [self._id, keys.NEWS, *_flat(events.encode(name, *arguments))],
         )
 
     def _wait_for_answer(self) -> str | None:
@@ -165,7 +165,7 @@ class Execution:
         self._run(
             scripts.SHOW,
             [keys.record(self._number), keys.now(self._number)],
-            [self._id, shown.fraction, shown.text, captcha or "", *_flat(events.encode_now(current))],
+            [self._id, keys.NEWS, shown.fraction, shown.text, captcha or "", *_flat(events.encode_now(current))],
         )
 
     def _run(self, script: str, names: list[str], arguments: list[Any]) -> bool:

@@ -23,6 +23,9 @@ OUTBOX = "knossosd:outbox"
 DELIVERIES = "knossosd:deliveries"
 """Sorted set of all webhook deliveries by the time of their creation."""
 
+NEWS = "knossosd:news"
+"""Channel on which the key of a ticket's stream is told when something was added to it."""
+
 
 def record(ticket: int) -> str:
     """Hash: the ticket record."""
@@ -87,6 +90,11 @@ def shared_lease(name: str) -> str:
 def all_of(ticket: int) -> list[str]:
     """Every key of one ticket, its record first."""
     return [name(ticket) for name in (record, document, result, events, now, lease, answers)]
+
+
+def streams(ticket: int) -> list[str]:
+    """Everything that watchers of the ticket see."""
+    return [events(ticket), now(ticket)]
 
 
 def ticket_of(key: str) -> int:

@@ -2,7 +2,8 @@
 
 What a worker does is fenced by the execution id: a worker that was silent for longer than its lease may have been
 replaced without knowing it, so each of its scripts compares the id in the record with the caller's, and does nothing
-when another one holds the ticket. A ticket ends once, whoever ends it. The first key of every script is the record.
+when another one holds the ticket. A ticket ends once, whoever ends it. The first key of these scripts is the record.
+What they add to a stream, they tell on the channel of news.
 """
 
 CREATE = """
@@ -75,19 +76,22 @@ return 1
 """
 
 PUBLISH = """
--- keys: record, events; arguments: execution, then the entry's names and values
+-- keys: record, events; arguments: execution, channel of news, then the entry's names and values
 if redis.call('HGET', KEYS[1], 'execution') ~= ARGV[1] then return 0 end
-redis.call('XADD', KEYS[2], '*', unpack(ARGV, 2))
+redis.call('XADD', KEYS[2], '*', unpack(ARGV, 3))
 redis.call('PEXPIRE', KEYS[2], redis.call('PTTL', KEYS[1]))
+redis.call('PUBLISH', ARGV[2], KEYS[2])
 return 1
 """
 
 SHOW = """
--- keys: record, now; arguments: execution, progress, text, question, then the entry's names and values
+-- keys: record, now; arguments: execution, channel of news, progress, text, question,
+-- then the entry's names and values
 if redis.call('HGET', KEYS[1], 'execution') ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'progress', ARGV[2], 'text', ARGV[3], 'question', ARGV[4])
-redis.call('XADD', KEYS[2], 'MAXLEN', 1, '*', unpack(ARGV, 5))
+redis.call('HSET', KEYS[1], 'progress', ARGV[3], 'text', ARGV[4], 'question', ARGV[5])
+redis.call('XADD', KEYS[2], 'MAXLEN', 1, '*', unpack(ARGV, 6))
 redis.call('PEXPIRE', KEYS[2], redis.call('PTTL', KEYS[1]))
+redis.call('PUBLISH', ARGV[2], KEYS[2])
 return 1
 """
 
@@ -107,7 +111,7 @@ END = """
 -- outbox, deliveries, delivery;
 -- arguments: ticket, execution or '*' for whoever holds it, now, lifetime in milliseconds, that of a dead ticket or 0,
 -- that of a delivery, success (1 or 0), errors, warnings, result (may be empty), delivery id, arguments of the last
--- log line (may be empty), arguments of the event `done`
+-- log line (may be empty), arguments of the event `done`, channel of news
 local state = redis.call('HGET', KEYS[1], 'state')
 if not state or state == 'DONE' then return 0 end
 if ARGV[2] ~= '*' and redis.call('HGET', KEYS[1], 'execution') ~= ARGV[2] then return 0 end
@@ -119,6 +123,7 @@ for index = 8, 9 do redis.call('ZREM', KEYS[index], ARGV[1]) end
 if KEYS[11] ~= '' then redis.call('ZREM', KEYS[11], ARGV[1]) end
 if ARGV[12] ~= '' then redis.call('XADD', KEYS[5], '*', 'event', 'log_message', 'arguments', ARGV[12]) end
 redis.call('XADD', KEYS[5], '*', 'event', 'done', 'arguments', ARGV[13])
+redis.call('PUBLISH', ARGV[14], KEYS[5])
 if ARGV[10] ~= '' then redis.call('SET', KEYS[7], ARGV[10]) end
 local lifetime = ARGV[4]
 if ARGV[5] ~= '0' then
@@ -174,4 +179,13 @@ else
     redis.call('ZREM', KEYS[2], ARGV[1])
 end
 return 1
+"""
+
+STANDINGS = """
+-- keys: queue, then the records of tickets; arguments: the tickets
+local standings = {}
+for place, ticket in ipairs(ARGV) do
+    standings[place] = cjson.encode({redis.call('HGETALL', KEYS[place + 1]), redis.call('ZRANK', KEYS[1], ticket)})
+end
+return standings
 """

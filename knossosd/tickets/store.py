@@ -5,8 +5,8 @@ import json
 import secrets
 import string
 import time
-from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Literal, NamedTuple, cast
 
 import redis
 
@@ -34,6 +34,13 @@ class Receipt(NamedTuple):
 
     ticket: int
     token: str
+
+
+class Standing(NamedTuple):
+    """A ticket, and its place in the queue: 1 is the next, None when it does not wait."""
+
+    ticket: Ticket
+    position: int | None
 
 
 class NotTaken(Exception):
@@ -153,10 +160,16 @@ class Tickets:
             records = pipe.execute()
         return [Ticket.from_hash(number, fields) for number, fields in zip(numbers, records, strict=True) if fields]
 
-    def position(self, ticket: int) -> int | None:
-        """The ticket's place in the queue, 1 is the next; None when it does not wait."""
-        rank = cast(int | None, self.client.zrank(keys.QUEUE, str(ticket)))
-        return None if rank is None else rank + 1
+    def standings(self, numbers: Collection[int]) -> dict[int, Standing]:
+        """How each of the tickets stands, all found in one trip; those that there are not (any more) are left out."""
+        records = [keys.record(number) for number in numbers]
+        # One text for each ticket is read much quicker than a reply of many parts.
+        found: Any = self.client.eval(scripts.STANDINGS, 1 + len(records), keys.QUEUE, *records, *numbers)
+        return {
+            number: standing
+            for number, text in zip(numbers, found, strict=True)
+            if (standing := _standing(number, *json.loads(text)))
+        }
 
     def document(self, ticket: int) -> str | None:
         """The repo document that was submitted; None when the conversion has ended and is not dead."""
@@ -188,3 +201,11 @@ class Tickets:
             if found and found.owner:
                 pipe.zrem(keys.open_tickets(found.owner), str(ticket))
             pipe.execute()
+
+
+def _standing(number: int, fields: Sequence[str], rank: int | Literal[False]) -> Standing | None:
+    """The standing that the script found: names and values of the record in turns, and how many are before it."""
+    if not fields:
+        return None
+    record = dict(zip(fields[::2], fields[1::2], strict=True))
+    return Standing(Ticket.from_hash(number, record), None if rank is False else rank + 1)

@@ -3,6 +3,7 @@
 server.py   the process: begin here
 app.py      all routes on one Bottle app, and what happens when one fails
 api.py      submitting, asking and retrieving;  forms.py  reading what is submitted;  access.py  who may
+lookup.py   looking tickets up, for many at once
 drop.py     uploads;  mirror.py  serving the mirror
 live.py     watching a ticket;  feed.py  one reader of events for all watchers;  socket.py  WebSockets
 pages.py    the pages, with templates/ and static/

@@ -25,6 +25,7 @@ from knossosd.web.access import is_key, offered_key, owner_of
 from knossosd.web.answers import json_answer, refused, status_of
 from knossosd.web.disk import free_disk
 from knossosd.web.forms import FormError, FormTooLarge, read_form
+from knossosd.web.lookup import Lookup
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +40,9 @@ MAX_TITLE = 200
 STATUS_OF: dict[type[NotTaken], int] = {QueueFull: 503, QuotaReached: 429, KeyReused: 409}
 
 
-def install(app: bottle.Bottle, settings: Settings, tickets: Tickets, wake: Wake) -> None:
+def install(app: bottle.Bottle, settings: Settings, tickets: Tickets, lookup: Lookup, wake: Wake) -> None:
     """Add the routes."""
-    api = _Api(settings, tickets, wake)
+    api = _Api(settings, tickets, lookup, wake)
     app.post("/api/converter/request", callback=api.request)
     app.get("/api/converter/get_status/<ticket:int>", callback=api.get_status)
     app.post("/api/converter/retrieve", callback=api.retrieve)
@@ -50,11 +51,13 @@ def install(app: bottle.Bottle, settings: Settings, tickets: Tickets, wake: Wake
 
 
 class _Api:
-    def __init__(self, settings: Settings, tickets: Tickets, wake: Wake) -> None:
+    def __init__(self, settings: Settings, tickets: Tickets, lookup: Lookup, wake: Wake) -> None:
         self.settings = settings
         self.tickets = tickets
+        self.lookup = lookup
         self.wake = wake
         self.limits = DocumentLimits.from_settings(settings)
+        self.json_schema = json.dumps(json_schema(), indent=2)
 
     def request(self) -> Any:
         """Submit a document: fields `passwd` (or the key in `Authorization`), `data` and, if wanted, `webhook`, and
@@ -101,12 +104,12 @@ class _Api:
 
     def get_status(self, ticket: int) -> Any:
         """How a ticket is doing. Whoever knows the number may ask."""
-        found = self.tickets.get(ticket)
+        found = self.lookup.find(ticket)
         if found is None:
             return refused(404, "There is no such ticket (any more).")
-        status = status_of(found)
-        if found.state is State.WAITING:
-            status["position"] = self.tickets.position(ticket)
+        status = status_of(found.ticket)
+        if found.ticket.state is State.WAITING:
+            status["position"] = found.position
         return status
 
     def retrieve(self) -> Any:
@@ -153,7 +156,7 @@ class _Api:
     def schema(self) -> Any:
         """The JSON Schema of a repo document."""
         bottle.response.content_type = "application/schema+json"
-        return json.dumps(json_schema(), indent=2)
+        return self.json_schema
 
 
 def _is_on(value: Any) -> bool:

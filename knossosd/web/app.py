@@ -16,6 +16,7 @@ from knossosd.tickets.wake import Wake
 from knossosd.web import api, drop, live, mirror, monitor, pages
 from knossosd.web.answers import refused
 from knossosd.web.feed import Feed
+from knossosd.web.lookup import Lookup
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +37,11 @@ def make_app(settings: Settings, tickets: Tickets, wake: Wake, feed: Feed) -> bo
     app.install(_Border())
     for status, handler in ((400, _bad_request), (404, _not_found), (405, _not_allowed)):
         app.error(status, handler)
-    api.install(app, settings, tickets, wake)
+    lookup = Lookup(tickets)
+    api.install(app, settings, tickets, lookup, wake)
     monitor.install(app, settings, tickets, wake)
     drop.install(app, settings)
-    live.install(app, tickets, feed)
+    live.install(app, lookup, feed)
     mirror.install(app, settings)
     pages.install(app, settings)
     return app

@@ -1,15 +1,18 @@
 """One reader of events for all watchers of this web process.
 
-A greenlet reads the streams of every ticket that is watched, and hands what is new to the watchers. A watcher first
-reads what was before by itself; what comes live in the meantime is kept for it, and what it has seen is skipped. So it
-sees every event once and in order, however late it came.
+Redis tells which ticket's stream has something new; a greenlet listens to that, and another reads those streams, if
+anybody here watches them, and hands what is new to the watchers. So an event costs nothing for the tickets that it is
+not about, and what comes while the reader is busy is read in one go.
+
+A watcher first reads what was before by itself; what comes live in the meantime is kept for it, and what it has seen is
+skipped. So it sees every event once and in order, however late it came.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import gevent
 import redis
@@ -17,7 +20,7 @@ from gevent.event import Event as Signal
 
 from knossosd.tickets import events, keys
 from knossosd.tickets.connection import BLOCK
-from knossosd.tickets.events import BEGINNING, Event, Now, order_of
+from knossosd.tickets.events import BATCH, Batch, Now, Past, order_of
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +31,10 @@ PAUSE = 1.0
 class Watcher(Protocol):
     """Somebody who watches a ticket."""
 
-    def replay(self, past: Sequence[Event]) -> None:
+    def replay(self, past: Batch) -> None:
         """Show what was before, and return when it is shown: there may be much, and the watcher slow."""
 
-    def show(self, event: Event) -> None:
+    def show(self, batch: Batch) -> None:
         """Show what happens now. Must not wait: others watch, too."""
 
     def show_now(self, now: Now) -> None:
@@ -44,32 +47,33 @@ class _Seat:
     def __init__(self, watcher: Watcher, after: str) -> None:
         self._watcher = watcher
         self._seen = order_of(after)
-        self._kept_back: list[Event] | None = []
+        self._kept_back: list[Batch] | None = []
 
-    def catch_up(self, before: list[Event], now: Now | None) -> None:
+    def catch_up(self, past: Past) -> None:
         """Show what was before, and then what came live meanwhile."""
-        if now:
-            self._watcher.show_now(now)
-        self._kept_back = before + (self._kept_back or [])
+        if past.now:
+            self._watcher.show_now(past.now)
+        self._kept_back = Batch.many(past.events) + (self._kept_back or [])
         while self._kept_back:
             pending, self._kept_back = self._kept_back, []
-            self._watcher.replay([event for event in pending if self._is_new(event)])
+            for batch in pending:
+                self._see(batch, self._watcher.replay)
         self._kept_back = None
 
-    def hear(self, entry: Event | Now) -> None:
+    def hear(self, news: Batch | Now) -> None:
         """Show what is new."""
-        if isinstance(entry, Now):
-            self._watcher.show_now(entry)
+        if isinstance(news, Now):
+            self._watcher.show_now(news)
         elif self._kept_back is not None:
-            self._kept_back.append(entry)
-        elif self._is_new(entry):
-            self._watcher.show(entry)
+            self._kept_back.append(news)
+        else:
+            self._see(news, self._watcher.show)
 
-    def _is_new(self, event: Event) -> bool:
-        if event.order <= self._seen:
-            return False
-        self._seen = event.order
-        return True
+    def _see(self, batch: Batch, show: Callable[[Batch], None]) -> None:
+        unseen = batch.behind(self._seen)
+        if unseen:
+            self._seen = unseen.last
+            show(unseen)
 
 
 @dataclass(slots=True)
@@ -81,79 +85,82 @@ class _Channel:
 
 
 class Feed:
-    """The reader. `client` is used for reading history; the blocking read has a connection of its own."""
+    """The reader of one process, over `client`."""
 
     def __init__(self, client: redis.Redis) -> None:
         self.client = client
         self._channels: dict[int, _Channel] = {}
-        self._changed = Signal()
-        self._reader_id: int | None = None
-        self._reader: gevent.Greenlet[[], None] | None = None
+        self._news: set[str] = set()
+        self._is_news = Signal()
+        self._greenlets: list[gevent.Greenlet[[Callable[[], None]], None]] = []
 
     def start(self) -> None:
-        """Begin to read."""
-        self._reader = gevent.spawn(self._read_for_ever)
+        """Begin to listen and to read."""
+        self._greenlets = [gevent.spawn(self._for_ever, self._listen), gevent.spawn(self._for_ever, self._read)]
 
     def stop(self) -> None:
         """Stop reading."""
-        if self._reader:
-            self._reader.kill()
+        gevent.killall(self._greenlets)
 
     @contextmanager
     def watching(self, ticket: int, watcher: Watcher, after: str) -> Iterator[None]:
         """Let `watcher` see everything of the ticket behind the event `after`, until the block is left."""
         if ticket not in self._channels:
-            cursors = self._cursors_at_the_end(ticket)
+            cursors = events.ends(self.client, ticket)  # what was before is for the watchers to catch up with
             self._channels.setdefault(ticket, _Channel(cursors))  # another watcher may have been quicker
+            self._note(cursors)  # what came in between was news for nobody
         channel = self._channels[ticket]
         seat = _Seat(watcher, after)
         channel.seats.append(seat)
         try:
-            self._wake_reader()
-            seat.catch_up(events.history(self.client, ticket, after), events.now(self.client, ticket))
+            seat.catch_up(events.past(self.client, ticket, after))
             yield
         finally:
             channel.seats.remove(seat)
             if not channel.seats and self._channels.get(ticket) is channel:
                 del self._channels[ticket]
 
-    def _cursors_at_the_end(self, ticket: int) -> dict[str, str]:
-        """What is already in the streams is the watchers' to catch up with."""
-        cursors = {}
-        for stream in (keys.events(ticket), keys.now(ticket)):
-            newest: Any = self.client.xrevrange(stream, count=1)
-            cursors[stream] = str(newest[0][0]) if newest else BEGINNING
-        return cursors
-
-    def _read_for_ever(self) -> None:
+    def _for_ever(self, work: Callable[[], None]) -> None:
         while True:
             try:
-                with self.client.client() as connection:  # type: ignore[no-untyped-call]
-                    self._reader_id = connection.client_id()
-                    while True:
-                        self._read(connection)
+                work()
             except redis.RedisError as error:
                 log.warning("the events cannot be read, trying again: %s", error)
                 gevent.sleep(PAUSE)
-            finally:
-                self._reader_id = None
 
-    def _read(self, connection: redis.Redis) -> None:
-        self._changed.clear()
-        cursors = {stream: at for channel in self._channels.values() for stream, at in channel.cursors.items()}
-        if not cursors:
-            self._changed.wait(timeout=BLOCK)
+    def _listen(self) -> None:
+        with self.client.pubsub() as subscription:  # type: ignore[no-untyped-call]
+            subscription.subscribe(keys.NEWS)
+            while True:
+                match subscription.get_message(timeout=BLOCK):
+                    case {"type": "message", "data": stream}:
+                        self._note([stream])
+                    case {"type": "subscribe"}:  # also when the connection was lost, and news with it
+                        self._note(stream for channel in self._channels.values() for stream in channel.cursors)
+
+    def _note(self, streams: Iterable[str]) -> None:
+        self._news.update(streams)
+        self._is_news.set()
+
+    def _read(self) -> None:
+        while True:
+            self._is_news.wait()
+            self._is_news.clear()
+            streams, self._news = self._news, set()
+            try:
+                self._hand_out(streams)
+            except redis.RedisError:
+                self._note(streams)
+                raise
+
+    def _hand_out(self, streams: Iterable[str]) -> None:
+        channels = {one: channel for one in streams if (channel := self._channels.get(keys.ticket_of(one)))}
+        if not channels:
             return
-        for stream, entry_id, entry in events.wait(connection, cursors, BLOCK):
-            channel = self._channels.get(keys.ticket_of(stream))
-            if channel is None:
-                continue
-            channel.cursors[stream] = entry_id
-            for seat in list(channel.seats):
-                seat.hear(entry)
-
-    def _wake_reader(self) -> None:
-        """A read that blocks does not know of the new watcher's streams."""
-        self._changed.set()
-        if self._reader_id is not None:
-            self.client.client_unblock(self._reader_id)
+        cursors = {stream: channel.cursors[stream] for stream, channel in channels.items()}
+        for stream, last, news in events.behind(self.client, cursors):
+            channels[stream].cursors[stream] = last
+            for seat in list(channels[stream].seats):
+                seat.hear(news)
+            if isinstance(news, Batch) and len(news.events) == BATCH:
+                self._note([stream])  # there is more

@@ -7,7 +7,6 @@ so the last id that a client has seen is always one that it can come back with.
 
 import json
 import logging
-from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
@@ -17,28 +16,28 @@ import redis
 from bottle import HTTPResponse, request
 
 from knossosd.tickets import questions
-from knossosd.tickets.events import BEGINNING, Event, Now, order_of
+from knossosd.tickets.events import BEGINNING, Batch, Now, order_of
 from knossosd.tickets.record import State
-from knossosd.tickets.store import Tickets
 from knossosd.web.feed import Feed
-from knossosd.web.socket import NORMAL, TRY_AGAIN, Closed, LiveSocket
+from knossosd.web.lookup import Lookup
+from knossosd.web.socket import NORMAL, TRY_AGAIN, Closed, LiveSocket, text_frame
 
 log = logging.getLogger(__name__)
 
 
-def install(app: bottle.Bottle, tickets: Tickets, feed: Feed) -> None:
+def install(app: bottle.Bottle, lookup: Lookup, feed: Feed) -> None:
     """Add the routes `/ws/watcher/<ticket>`, which only shows, and `/ws/inter/<ticket>`, which also takes answers."""
-    app.get("/ws/watcher/<ticket:int>", callback=lambda ticket: _serve(ticket, tickets, feed, interactive=False))
-    app.get("/ws/inter/<ticket:int>", callback=lambda ticket: _serve(ticket, tickets, feed, interactive=True))
+    app.get("/ws/watcher/<ticket:int>", callback=lambda ticket: _serve(ticket, lookup, feed, interactive=False))
+    app.get("/ws/inter/<ticket:int>", callback=lambda ticket: _serve(ticket, lookup, feed, interactive=True))
 
 
-def _serve(ticket: int, tickets: Tickets, feed: Feed, *, interactive: bool) -> Any:
+def _serve(ticket: int, lookup: Lookup, feed: Feed, *, interactive: bool) -> Any:
     websocket = request.environ.get("wsgi.websocket")
     if websocket is None:
         return HTTPResponse("This address is for WebSockets.", 426, {"Upgrade": "websocket"})
     socket = LiveSocket(websocket)
     try:
-        _Viewer(ticket, tickets, feed, socket, interactive).run(_after(request.query.get("after", "")))
+        _Viewer(ticket, lookup, feed, socket, interactive).run(_after(request.query.get("after", "")))
     except Closed:
         pass
     except redis.RedisError as error:
@@ -60,46 +59,44 @@ def _after(event_id: str) -> str:
 class _Viewer:
     """One watcher and its socket: a `Watcher` of the feed."""
 
-    def __init__(self, ticket: int, tickets: Tickets, feed: Feed, socket: LiveSocket, interactive: bool) -> None:
+    def __init__(self, ticket: int, lookup: Lookup, feed: Feed, socket: LiveSocket, interactive: bool) -> None:
         self._ticket = ticket
-        self._tickets = tickets
+        self._lookup = lookup
         self._feed = feed
         self._socket = socket
         self._interactive = interactive
         self._captcha: str | None = None
 
     def run(self, after: str) -> None:
-        found = self._tickets.get(self._ticket)
+        found = self._lookup.find(self._ticket)
         if found is None:
-            self._socket.send(_message("task_status", "missing"))
-            self._socket.send(_message("log_message", "The requested task is missing!"))
+            self._socket.offer(_message("task_status", "missing"))
+            self._socket.offer(_message("log_message", "The requested task is missing!"))
             self._socket.close(NORMAL)
             return
-        if found.state is State.WAITING and after == BEGINNING:
-            self._socket.send(_message("log_message", "The task is queued, please wait..."))
+        if found.ticket.state is State.WAITING and after == BEGINNING:
+            self._socket.offer(_message("log_message", "The task is queued, please wait..."))
         with self._feed.watching(self._ticket, self, after):
             while True:
                 self._take(self._socket.receive())
 
-    def replay(self, past: Sequence[Event]) -> None:
-        for event in past:
-            self._socket.send(_written(event))
+    def replay(self, past: Batch) -> None:
+        self._socket.offer(_written(past))
         self._socket.flush()
 
-    def show(self, event: Event) -> None:
-        self._offer(_written(event))
+    def show(self, batch: Batch) -> None:
+        self._offer(_written(batch))
 
     def show_now(self, now: Now) -> None:
-        for message in _written_now(now):
-            self._offer(message)
+        self._offer(_written_now(now))
         if self._interactive and now.captcha and now.captcha != self._captcha:
             self._offer(_message("captcha", now.captcha))
         self._captcha = now.captcha
 
-    def _offer(self, message: bytes) -> None:
+    def _offer(self, frames: bytes) -> None:
         """A socket that is closed, or too slow and closed for it, is noticed by the greenlet that reads from it."""
         with suppress(Closed):
-            self._socket.offer(message)
+            self._socket.offer(frames)
 
     def _take(self, text: str) -> None:
         """What a client says; what makes no sense is ignored, as it always was."""
@@ -111,19 +108,20 @@ class _Viewer:
             return
         match message:
             case ["captcha_response", [str(answer), *_], *_]:
-                questions.answer(self._tickets.client, self._ticket, answer)
+                questions.answer(self._feed.client, self._ticket, answer)
 
 
-# A thousand watchers of one ticket get the same message: it is written once.
-@lru_cache(maxsize=256)
-def _written(event: Event) -> bytes:
-    return f'["{event.name}", {event.json}, "{event.id}"]'.encode()
+# A thousand watchers of one ticket get the same, one after the other: it is written once, down to the frames.
+@lru_cache(maxsize=1)
+def _written(batch: Batch) -> bytes:
+    return b"".join(text_frame(f'["{one.name}", {one.json}, "{one.id}"]'.encode()) for one in batch.events)
 
 
-@lru_cache(maxsize=256)
-def _written_now(now: Now) -> list[bytes]:
-    return [_message("progress", now.progress, now.text), *(_message("file", file) for file in now.files)]
+@lru_cache(maxsize=1)
+def _written_now(now: Now) -> bytes:
+    files = (_message("file", file) for file in now.files)
+    return b"".join([_message("progress", now.progress, now.text), *files])
 
 
 def _message(name: str, *arguments: Any) -> bytes:
-    return json.dumps([name, list(arguments)]).encode()
+    return text_frame(json.dumps([name, list(arguments)]).encode())

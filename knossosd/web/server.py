@@ -10,8 +10,10 @@ from gevent import monkey
 monkey.patch_all()
 
 import fcntl
+import gc
 import logging
 import re
+import resource
 import signal
 import socket
 import sys
@@ -32,6 +34,9 @@ from knossosd.web.socket import SocketHandler
 log = logging.getLogger("knossosd.web")
 
 BACKLOG = 1024
+OPEN_FILES = 20_000
+"""Files that the process may have open, if the system lets it. Every connection is one; the usual limit is 1,024."""
+
 PATIENCE = 30.0
 """Seconds that a starting server waits for Redis."""
 
@@ -46,6 +51,7 @@ def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Ends the process with one sentence when it cannot begin."""
     from knossosd import tasks  # its Huey instances need patched sockets as well
 
+    _allow_open_files()
     host, port = settings.api_listen
     listener, _lock = _listen(host, port)
     client = connect(settings, "web")
@@ -57,10 +63,18 @@ def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, gevent.spawn, server.stop, FAREWELL)
     feed.start()
+    gc.freeze()  # what was loaded so far stays for good; searching it for garbage would make everybody wait
     log.info("listening on http://%s:%d", host, port)
     server.serve_forever(stop_timeout=FAREWELL)
     feed.stop()
     log.info("stopped")
+
+
+def _allow_open_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _listen(host: str, port: int) -> tuple[socket.socket, IO[str]]:
@@ -104,6 +118,9 @@ def _bind(family: int, address: Any, *, share: bool) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if share and hasattr(socket, "SO_REUSEPORT"):
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    # Head and body of an answer are written one after the other; the second must not wait until the client confirms the
+    # first, which takes it up to 40 ms. What is accepted inherits this.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.setblocking(False)
     listener.bind(address)
     return listener
@@ -122,7 +139,7 @@ def _wait_for(client: redis.Redis) -> None:
 
 
 class _RequestLog:
-    """What pywsgi writes its lines to."""
+    """What pywsgi writes its lines to. They have their own time, in the format that tools for access logs read."""
 
     def write(self, line: str) -> None:
-        log.info("%s", SECRETS.sub(lambda match: f"{match[1]}…" if match[1] else "?…", line.rstrip()))
+        sys.stderr.write(SECRETS.sub(lambda match: f"{match[1]}…" if match[1] else "?…", line))

@@ -1,8 +1,8 @@
 """WebSockets: the only module that touches gevent-websocket.
 
 Of that library, the handshake and the coding of frames are used. Reading messages, writing them and noticing that a
-peer is gone is done here: with limits, with one writer per socket, and without the tracebacks that its own loop lets
-out when a client behaves badly.
+peer is gone is done here: with limits, without waiting for slow peers, and without the tracebacks that its own loop
+lets out when a client behaves badly.
 """
 
 import base64
@@ -15,7 +15,6 @@ from typing import Any
 
 import gevent
 from gevent.pywsgi import Input, WSGIHandler
-from gevent.queue import Full, JoinableQueue
 from geventwebsocket.exceptions import ProtocolError, WebSocketError
 from geventwebsocket.handler import WebSocketHandler
 from geventwebsocket.websocket import Header, WebSocket
@@ -25,8 +24,8 @@ log = logging.getLogger("knossosd.web")
 MAX_MESSAGE = 64 * 1024
 """Bytes of a message that a client may send; the longest one that means anything is a captcha's text."""
 
-MAX_WAITING = 1000
-"""Messages that may wait for a slow reader before it is closed; it comes back and asks for the rest."""
+MAX_WAITING = 1024 * 1024
+"""Bytes that may wait for a slow reader when more comes, before it is closed; it comes back and asks for the rest."""
 
 PING_INTERVAL = 20.0
 """Seconds between two pings: less than any proxy's patience with a silent connection."""
@@ -51,33 +50,44 @@ class Closed(Exception):
 
 
 class LiveSocket:
-    """One open WebSocket, on top of the library's `websocket`. Reading belongs to one greenlet, writing to another."""
+    """One open WebSocket, on top of the library's `websocket`. One greenlet reads from it; writing waits for nobody.
+
+    What the peer takes at once is written at once. A greenlet that writes is there only as long as something waits, so
+    an idle watcher costs little and a crowd of them is served in one go.
+    """
 
     def __init__(self, websocket: WebSocket) -> None:
         self._stream = websocket.stream
         self._socket = websocket.handler.socket
-        self._outbox: JoinableQueue[bytes | None] = JoinableQueue(MAX_WAITING)
+        self._waiting = bytearray()
+        self._writer: gevent.Greenlet[[], None] | None = None
+        self._is_open = True
         self._heard = time.monotonic()
         websocket.closed = True  # the library must not say good-bye once more
-        self._writer = gevent.spawn(self._write)
+        self._pulse = gevent.get_hub().loop.timer(PING_INTERVAL, PING_INTERVAL)
+        self._pulse.start(self._ping)
 
-    def send(self, text: bytes) -> None:
-        """Send a text message (UTF-8), at the pace of the peer. Raises `Closed` when the peer is gone."""
-        if self._writer.dead:
+    def offer(self, frames: bytes) -> None:
+        """Send frames without waiting. Raises `Closed` when the peer is gone, or too slow and sent away."""
+        if len(self._waiting) > MAX_WAITING:
+            self._end()
+        if not self._is_open:
             raise Closed
-        try:
-            self._outbox.put(_frame(TEXT, text), timeout=MAX_SILENCE)
-        except Full:
-            raise Closed from None
+        if not self._waiting:
+            frames = frames[self._write_now(frames) :]
+        self._waiting += frames
+        if self._waiting and not self._writer:
+            self._writer = gevent.spawn(self._write_what_waits)
 
     def flush(self) -> None:
         """Wait until everything is written. Raises `Closed` when the peer does not take it."""
-        if not self._outbox.join(timeout=MAX_SILENCE) or self._writer.dead:
-            raise Closed
-
-    def offer(self, text: bytes) -> None:
-        """Send a text message without waiting. Raises `Closed` when the peer is gone, or too slow and sent away."""
-        self._enqueue(TEXT, text)
+        with gevent.Timeout(MAX_SILENCE, False):  # type: ignore[arg-type]
+            while self._writer:
+                self._writer.join()
+            if self._is_open:
+                return
+        self._end()
+        raise Closed
 
     def receive(self) -> str:
         """The next text message. Raises `Closed` when there will be none."""
@@ -85,7 +95,7 @@ class LiveSocket:
         while True:
             opcode, payload, final = self._read_frame()
             if opcode == PING:
-                self._enqueue(PONG, payload)
+                self.offer(_frame(PONG, payload))
             elif opcode == CLOSE:
                 self.close(NORMAL)
                 raise Closed
@@ -97,17 +107,16 @@ class LiveSocket:
                     return self._decode(b"".join(parts))
 
     def close(self, code: int) -> None:
-        """Say good-bye when everything that waits has been sent; the writer then ends the connection."""
-        try:
-            self._enqueue(CLOSE, code.to_bytes(2, "big"))
-            self._outbox.put_nowait(None)
-        except (Closed, Full):
-            self._writer.kill(block=False)
+        """Say good-bye. The connection ends when `wait` is called, and everything that waits has been sent."""
+        with suppress(Closed):
+            self.offer(_frame(CLOSE, code.to_bytes(2, "big")))
+        self._is_open = False
 
     def wait(self) -> None:
-        """Wait until everything is written and the connection has ended."""
-        self._writer.join(timeout=MAX_SILENCE)
-        self._writer.kill()
+        """Wait until everything is written, and end the connection."""
+        if self._writer:
+            self._writer.join(timeout=MAX_SILENCE)
+        self._end()
 
     def _read_frame(self) -> tuple[int, bytes, bool]:
         try:
@@ -138,41 +147,45 @@ class LiveSocket:
         self.close(code)
         raise Closed
 
-    def _enqueue(self, opcode: int, payload: bytes) -> None:
-        if self._writer.dead:
-            raise Closed
+    def _write_now(self, frames: bytes) -> int:
+        """How many bytes of the frames the peer takes at once."""
         try:
-            self._outbox.put_nowait(_frame(opcode, payload))
-        except Full:
-            self._writer.kill(block=False)
+            return int(self._socket.send(frames, timeout=0.0))
+        except BlockingIOError:
+            return 0
+        except OSError:
+            self._end()
             raise Closed from None
 
-    def _write(self) -> None:
-        """The only one who writes. Pings when there is nothing to write, and ends the connection in the end."""
+    def _write_what_waits(self) -> None:
         try:
-            while (frame := self._next_frame()) is not None:
-                self._socket.sendall(frame)
-                self._outbox.task_done()
-        except (OSError, Closed):
-            pass
+            while self._waiting:
+                del self._waiting[: self._socket.send(self._waiting)]
+        except OSError:
+            self._end()
         finally:
-            self._shut_down()
+            self._writer = None
 
-    def _next_frame(self) -> bytes | None:
-        try:
-            return self._outbox.get(timeout=PING_INTERVAL)
-        except gevent.queue.Empty:
-            if time.monotonic() - self._heard > MAX_SILENCE:
-                raise Closed from None
-            self._outbox.put_nowait(_frame(PING, b""))
-            return self._outbox.get()
+    def _ping(self) -> None:
+        if time.monotonic() - self._heard > MAX_SILENCE:
+            self._end()
+        else:
+            with suppress(Closed):
+                self.offer(_frame(PING, b""))
 
-    def _shut_down(self) -> None:
+    def _end(self) -> None:
         """Wakes the reader, and whoever waits until everything is written."""
-        for _ in range(self._outbox.unfinished_tasks):
-            self._outbox.task_done()
+        self._is_open = False
+        self._pulse.close()
+        if self._writer and self._writer is not gevent.getcurrent():
+            self._writer.kill(block=False)
         with suppress(OSError):  # the peer was quicker
             self._socket.shutdown(SHUT_RDWR)
+
+
+def text_frame(payload: bytes) -> bytes:
+    """The frame of a text message (UTF-8)."""
+    return _frame(TEXT, payload)
 
 
 def _frame(opcode: int, payload: bytes) -> bytes:
@@ -200,7 +213,7 @@ class SocketHandler(WebSocketHandler):  # type: ignore[misc]
     def get_environ(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environ()
         body = environ["wsgi.input"]
-        if isinstance(body, Input):  # a WebSocket's is the bare stream
+        if isinstance(body, Input) and (body.content_length or body.chunked_input):  # a WebSocket's is the bare stream
             self.wsgi_input = PatientInput(body.rfile, body.content_length, body.socket, body.chunked_input)
             environ["wsgi.input"] = self.wsgi_input
         return environ
@@ -209,6 +222,11 @@ class SocketHandler(WebSocketHandler):  # type: ignore[misc]
         super().handle_one_response()
         if getattr(self.wsgi_input, "is_left", False):
             self.close_connection = True  # the rest of the body must not be taken for the next request
+
+    def run_application(self) -> Any:
+        if "HTTP_UPGRADE" in self.environ:
+            return super().run_application()
+        return WSGIHandler.run_application(self)  # the library takes its time to find out that it is not meant
 
     def upgrade_websocket(self) -> Any:
         if "HTTP_SEC_WEBSOCKET_KEY" in self.environ and not _is_socket_key(self.environ["HTTP_SEC_WEBSOCKET_KEY"]):

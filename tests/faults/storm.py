@@ -217,7 +217,7 @@ class Storm:
         assert outcome["success"], outcome
         [entry] = json.loads(outcome["json"])["mods"][0]["packages"][0]["filelist"]
         assert entry["checksum"] == ["sha256", case.checksum]
-        history = events.history(self.redis(), ticket)
+        history = events.past(self.redis(), ticket).events
         assert [event.name for event in history].count("done") == 1
         wait_until(lambda: case.watcher.done, f"the watcher of {ticket} saw the end")
         case.watcher.stop()

@@ -18,10 +18,13 @@ def found(tickets: Tickets, receipt: Receipt) -> Ticket:
     return ticket
 
 
+def position(tickets: Tickets, receipt: Receipt) -> int | None:
+    return tickets.standings([receipt.ticket])[receipt.ticket].position
+
+
 def log_lines(tickets: Tickets, receipt: Receipt) -> list[str]:
-    return [
-        event.arguments[0] for event in events.history(tickets.client, receipt.ticket) if event.name == "log_message"
-    ]
+    past = events.past(tickets.client, receipt.ticket)
+    return [event.arguments[0] for event in past.events if event.name == "log_message"]
 
 
 def vanish(tickets: Tickets, receipt: Receipt) -> None:

@@ -11,7 +11,7 @@ from knossosd.tickets.execution import Execution
 from knossosd.tickets.outbox import DeliveryState, Outbox
 from knossosd.tickets.record import State
 from knossosd.tickets.store import Receipt, Tickets
-from tests.tickets.steps import claimed, found, log_lines
+from tests.tickets.steps import claimed, found, log_lines, position
 
 DEAD = Outcome(errors=(Finding(Code.DISK_FULL, "The server's disk is full."),))
 
@@ -28,7 +28,7 @@ def test_of_many_ends_one_counts(tickets: Tickets, receipt: Receipt) -> None:
     with ThreadPoolExecutor(8) as pool:
         ends = [one.result() for one in [pool.submit(way) for way in ways * 5]]
     assert sum(one is not None for one in ends) == 1
-    assert [event.name for event in events.history(tickets.client, receipt.ticket)].count("done") == 1
+    assert [event.name for event in events.past(tickets.client, receipt.ticket).events].count("done") == 1
     assert len(Outbox(tickets.client).all()) == 1
 
 
@@ -40,7 +40,7 @@ def test_a_waiting_ticket_that_is_cancelled_is_never_begun(tickets: Tickets, rec
     assert (ticket.state, ticket.success, ticket.runtime) == (State.DONE, False, 0)
     assert ticket.errors[0]["code"] == "cancelled"
     assert log_lines(tickets, receipt) == ["WARNING: The conversion was cancelled."]
-    assert tickets.position(receipt.ticket) is None
+    assert position(tickets, receipt) is None
     assert tickets.document(receipt.ticket) is None
 
 
@@ -83,7 +83,7 @@ def test_what_failed_through_our_fault_can_be_retried(tickets: Tickets, receipt:
     assert tickets.retry(receipt.ticket)
     ticket = found(tickets, receipt)
     assert (ticket.state, ticket.attempt, ticket.errors) == (State.WAITING, 0, ())
-    assert events.history(tickets.client, receipt.ticket) == []
+    assert events.past(tickets.client, receipt.ticket).events == []
     assert tickets.dead() == []
     claimed(tickets, receipt).finish(Outcome("{}"))
     assert found(tickets, receipt).success

@@ -15,7 +15,7 @@ from knossosd.tickets.execution import Execution
 from knossosd.tickets.reaper import reap
 from knossosd.tickets.record import State
 from knossosd.tickets.store import Receipt, Tickets
-from tests.tickets.steps import claimed, found, log_lines, vanish
+from tests.tickets.steps import claimed, found, log_lines, position, vanish
 
 
 def test_a_ticket_is_claimed_by_one_worker_only(tickets: Tickets, receipt: Receipt) -> None:
@@ -23,7 +23,7 @@ def test_a_ticket_is_claimed_by_one_worker_only(tickets: Tickets, receipt: Recei
     assert [claim is not None for claim in claims] == [True, False, False]
     ticket = found(tickets, receipt)
     assert (ticket.state, ticket.attempt) == (State.WORKING, 1)
-    assert tickets.position(receipt.ticket) is None
+    assert position(tickets, receipt) is None
     assert tickets.working() == 1
 
 
@@ -64,7 +64,7 @@ def test_success_keeps_the_result_and_ends_the_stream(tickets: Tickets, receipt:
     )
     assert ticket.runtime >= 0
     assert tickets.result(receipt.ticket) == '{"mods":[]}'
-    history = events.history(tickets.client, receipt.ticket)
+    history = events.past(tickets.client, receipt.ticket).events
     assert [(event.name, event.arguments) for event in history] == [
         ("log_message", ["INFO: one"]),
         ("done", [True]),
@@ -80,7 +80,7 @@ def test_failure_keeps_the_reasons_and_no_result(tickets: Tickets, receipt: Rece
     assert not ticket.success
     assert ticket.errors == ({"code": "archive_empty", "message": "Nothing in it.", "file": "a.7z"},)
     assert tickets.result(receipt.ticket) is None
-    assert events.history(tickets.client, receipt.ticket)[-1].arguments == [False]
+    assert events.past(tickets.client, receipt.ticket).events[-1].arguments == [False]
 
 
 def test_every_key_of_a_ticket_has_a_lifetime_at_every_step(tickets: Tickets, receipt: Receipt) -> None:
@@ -104,15 +104,15 @@ def test_a_worker_that_was_replaced_cannot_write_any_more(tickets: Tickets, rece
     vanish(tickets, receipt)
     assert reap(tickets) == ([receipt.ticket], [])
     new = claimed(tickets, receipt)
-    before = events.history(tickets.client, receipt.ticket)
+    before = events.past(tickets.client, receipt.ticket).events
     old.log(Level.INFO, "from the grave")
     old.progress(Snapshot(0.9, ()))
     assert old.finish(Outcome("old")) is None
     assert old.hand_back() is False
     with pytest.raises(Cancelled):
         old.check()
-    assert events.history(tickets.client, receipt.ticket) == before
-    assert events.now(tickets.client, receipt.ticket) is None
+    assert events.past(tickets.client, receipt.ticket).events == before
+    assert events.past(tickets.client, receipt.ticket).now is None
     new.check()
     assert new.finish(Outcome("new"))
     assert tickets.result(receipt.ticket) == "new"
@@ -132,10 +132,10 @@ def test_removing_a_ticket_stops_its_worker_and_leaves_nothing(tickets: Tickets,
 def test_a_ticket_handed_back_waits_in_its_old_place(tickets: Tickets, receipt: Receipt) -> None:
     later = tickets.create("{}", title="")
     execution = claimed(tickets, receipt)
-    assert tickets.position(later.ticket) == 1
+    assert position(tickets, later) == 1
     execution.hand_back()
     assert found(tickets, receipt).state is State.WAITING
-    assert (tickets.position(receipt.ticket), tickets.position(later.ticket)) == (1, 2)
+    assert (position(tickets, receipt), position(tickets, later)) == (1, 2)
     assert claimed(tickets, receipt).ticket.attempt == 2
 
 
@@ -155,7 +155,7 @@ def test_progress_keeps_only_the_newest(tickets: Tickets, receipt: Receipt) -> N
     file = FileProgress("mod", "Core", "core.7z", Stage.DOWNLOADING, 42, 100, 7)
     for fraction in (0.1, 0.2, 0.3):
         execution.progress(Snapshot(fraction, (file,)))
-    now = events.now(tickets.client, receipt.ticket)
+    now = events.past(tickets.client, receipt.ticket).now
     assert now is not None
     assert (now.progress, now.text, now.captcha) == (0.3, " 42% core.7z", None)
     assert now.files == (
@@ -207,13 +207,13 @@ def test_a_question_is_shown_answered_and_gone(tickets: Tickets, receipt: Receip
     asking.start()
     while not found(tickets, receipt).question:
         assert asking.is_alive()
-    now = events.now(tickets.client, receipt.ticket)
+    now = events.past(tickets.client, receipt.ticket).now
     assert now is not None
     assert now.captcha == "https://host.example/captcha.png"
     assert questions.answer(tickets.client, receipt.ticket, "xyzzy")
     asking.join(10)
     assert answers == ["xyzzy"]
-    now = events.now(tickets.client, receipt.ticket)
+    now = events.past(tickets.client, receipt.ticket).now
     assert now is not None
     assert now.captcha is None
     assert questions.answer(tickets.client, receipt.ticket, "late") is False
@@ -227,7 +227,7 @@ def test_progress_of_others_does_not_hide_a_question(tickets: Tickets, receipt: 
     while not found(tickets, receipt).question:
         assert asking.is_alive()
     execution.progress(Snapshot(0.5, ()))
-    now = events.now(tickets.client, receipt.ticket)
+    now = events.past(tickets.client, receipt.ticket).now
     assert now is not None
     assert (now.progress, now.captcha) == (0.5, "https://host.example/1.png")
     assert questions.answer(tickets.client, receipt.ticket, "xyzzy")
@@ -273,13 +273,46 @@ def test_events_are_read_behind_an_id_and_live(tickets: Tickets, receipt: Receip
     execution = claimed(tickets, receipt)
     for number in range(3):
         execution.log(Level.INFO, str(number))
-    first, *rest = events.history(tickets.client, receipt.ticket)
-    assert events.history(tickets.client, receipt.ticket, first.id) == rest
+    first, *rest = events.past(tickets.client, receipt.ticket).events
+    assert events.past(tickets.client, receipt.ticket, first.id).events == rest
     assert first.order < rest[0].order < rest[1].order
     cursors = {keys.events(receipt.ticket): rest[0].id, keys.now(receipt.ticket): events.BEGINNING}
     execution.progress(Snapshot(0.5, ()))
-    entries = {stream: entry for stream, _, entry in events.wait(tickets.client, cursors, 0.1)}
-    assert entries[keys.events(receipt.ticket)] == rest[1]
+    found = {stream: (last, news) for stream, last, news in events.behind(tickets.client, cursors)}
+    last, news = found[keys.events(receipt.ticket)]
+    assert isinstance(news, events.Batch)
+    assert (last, news.events) == (rest[1].id, (rest[1],))
     assert rest[1].json == '["INFO: 2"]'
-    assert isinstance(entries[keys.now(receipt.ticket)], events.Now)
-    assert list(events.wait(tickets.client, {keys.events(receipt.ticket): rest[1].id}, 0.01)) == []
+    assert isinstance(found[keys.now(receipt.ticket)][1], events.Now)
+    ends = events.ends(tickets.client, receipt.ticket)
+    assert ends == {stream: last for stream, (last, _) in found.items()}
+    assert list(events.behind(tickets.client, ends)) == []
+
+
+def test_what_is_told_is_news(tickets: Tickets, receipt: Receipt) -> None:
+    """Whoever listens learns of each stream that something was added to, and only when it was."""
+    execution = claimed(tickets, receipt)
+    with tickets.client.pubsub(ignore_subscribe_messages=True) as listener:
+        listener.subscribe(keys.NEWS)
+        listener.get_message(timeout=5)
+        execution.log(Level.INFO, "one")
+        execution.progress(Snapshot(0.5, ()))
+        execution.finish(Outcome("{}"))
+        execution.log(Level.INFO, "too late")
+        news = [listener.get_message(timeout=5)["data"] for _ in range(3)]
+        assert news == [keys.events(receipt.ticket), keys.now(receipt.ticket), keys.events(receipt.ticket)]
+        assert listener.get_message(timeout=0.1) is None
+
+
+def test_a_batch_knows_what_is_behind(tickets: Tickets, receipt: Receipt) -> None:
+    execution = claimed(tickets, receipt)
+    for number in range(events.BATCH + 3):
+        execution.log(Level.INFO, str(number))
+    kept = events.past(tickets.client, receipt.ticket).events
+    full, rest = events.Batch.many(kept)
+    assert (len(full.events), rest.events) == (events.BATCH, tuple(kept[-3:]))
+    assert rest.behind(full.last) is rest
+    part = rest.behind(kept[-2].order)
+    assert part is not None
+    assert part.events == (kept[-1],)
+    assert rest.behind(rest.last) is None

@@ -32,7 +32,7 @@ def test_a_ticket_fails_with_the_reason_when_too_many_workers_vanished(tickets: 
     ticket = found(tickets, receipt)
     assert (ticket.state, ticket.success) == (State.DONE, False)
     assert ticket.errors[0]["code"] == "worker_vanished"
-    assert events.history(tickets.client, receipt.ticket)[-1].name == "done"
+    assert events.past(tickets.client, receipt.ticket).events[-1].name == "done"
     assert reap(tickets) == ([], [])
 
 
@@ -80,7 +80,7 @@ def test_a_ticket_that_waits_or_works_for_too_long_ends(redis_client: redis.Redi
     for one in (waiting, working):
         ticket = found(tickets, one)
         assert (ticket.state, ticket.success, ticket.errors[0]["code"]) == (State.DONE, False, "ticket_expired")
-        assert events.history(tickets.client, one.ticket)[-1].arguments == [False]
+        assert events.past(tickets.client, one.ticket).events[-1].arguments == [False]
         assert "ERROR: The conversion was not through within 24 hours." in log_lines(tickets, one)
     assert found(tickets, done).success
     assert found(tickets, young).state is State.WAITING

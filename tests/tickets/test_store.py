@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import redis
 
+from knossosd.faults import Code, Finding
 from knossosd.settings import Settings
 from knossosd.tickets.ending import Outcome
 from knossosd.tickets.execution import Execution
@@ -49,6 +50,11 @@ def test_a_new_ticket_waits_in_the_queue(redis_client: redis.Redis, settings: Se
     assert tickets.result(receipt.ticket) is None
 
 
+def positions(tickets: Tickets, numbers: list[int]) -> list[int | None]:
+    standings = tickets.standings(numbers)
+    return [standings[number].position for number in numbers]
+
+
 def test_positions_count_from_one_in_order_of_submission(redis_client: redis.Redis, settings: Settings) -> None:
     clock = Clock()
     tickets = Tickets(redis_client, settings, clock)
@@ -56,15 +62,27 @@ def test_positions_count_from_one_in_order_of_submission(redis_client: redis.Red
     for _ in range(4):
         numbers.append(tickets.create("{}", title="").ticket)
         clock.now += 1
-    assert [tickets.position(number) for number in numbers] == [1, 2, 3, 4]
+    assert positions(tickets, numbers) == [1, 2, 3, 4]
     Execution.claim(tickets, numbers[1])
-    assert [tickets.position(number) for number in numbers] == [1, None, 2, 3]
+    assert positions(tickets, numbers) == [1, None, 2, 3]
     assert [ticket.number for ticket in tickets.all()] == numbers
+
+
+def test_a_standing_has_the_whole_ticket(redis_client: redis.Redis, settings: Settings) -> None:
+    tickets = Tickets(redis_client, settings)
+    waiting, done = (tickets.create("{}", title='"Ünï/code" ✓').ticket for _ in range(2))
+    execution = Execution.claim(tickets, done)
+    assert execution is not None
+    execution.finish(Outcome("{}", warnings=(Finding(Code.ARCHIVE_WARNING, "\\ and 'quotes'"),)))
+    standings = tickets.standings([waiting, 7, done])
+    assert set(standings) == {waiting, done}
+    assert all(standings[number].ticket == tickets.get(number) for number in (waiting, done))
 
 
 def test_unknown_tickets_are_none(redis_client: redis.Redis, settings: Settings) -> None:
     tickets = Tickets(redis_client, settings)
-    assert (tickets.get(7), tickets.position(7), tickets.result(7), tickets.document(7)) == (None, None, None, None)
+    assert (tickets.get(7), tickets.result(7), tickets.document(7)) == (None, None, None)
+    assert tickets.standings([7]) == tickets.standings([]) == {}
     tickets.remove(7)
     assert tickets.all() == []
 

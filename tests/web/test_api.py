@@ -4,9 +4,12 @@ import base64
 import http.client
 import json
 import socket
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -294,6 +297,36 @@ def test_redis_away_is_told_and_it_comes_back(web: Checkout, valkey: str, ticket
     tickets.client.execute_command("CLIENT", "PAUSE", "200")
     assert web.get("/schema.json")
     assert form(web, "/api/converter/retrieve", "ticket=1")[0] == 200
+
+
+def crowd(web: Checkout, path: str, body: str = "", count: int = 300) -> list[bytes]:
+    """The first bytes of what so many clients get that ask at the same moment."""
+    head = f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+    with ExitStack() as stack:
+        clients = [stack.enter_context(socket.create_connection(("127.0.0.1", web.port), 20)) for _ in range(count)]
+        for client in clients:
+            client.sendall(f"{head}Content-Type: application/x-www-form-urlencoded\r\n\r\n{body}".encode())
+        return [client.recv(12) for client in clients]
+
+
+def test_a_crowd_waits_for_redis_and_is_not_sent_away(web: Checkout, tickets: Tickets) -> None:
+    tickets.client.execute_command("CLIENT", "PAUSE", "500")
+    assert set(crowd(web, "/api/converter/retrieve", "ticket=5")) == {b"HTTP/1.1 200"}
+
+
+def test_a_crowd_that_asks_shares_its_trips_to_redis(web: Checkout, tickets: Tickets) -> None:
+    ticket = tickets.create(DOCUMENT, title="").ticket
+    tickets.client.config_resetstat()
+    tickets.client.execute_command("CLIENT", "PAUSE", "500")
+    assert set(crowd(web, f"/api/converter/get_status/{ticket}")) == {b"HTTP/1.1 200"}
+    assert tickets.client.info("commandstats")["cmdstat_eval"]["calls"] < 100
+
+
+def test_more_clients_than_files_by_default_are_served(valkey: str) -> None:
+    with checkouts.checkout(REDIS=valkey) as copy:
+        copy.start("sh", "-c", f"ulimit -Sn 64 && exec {sys.executable} knossosd.py serve", stderr=subprocess.DEVNULL)
+        copy.wait_until_ready()
+        assert set(crowd(copy, "/static/knossosd.css", count=100)) == {b"HTTP/1.1 200"}
 
 
 @pytest.mark.parametrize("path", ["/", "/converter", "/tasks", "/watch/5", "/static/converter.js", "/static/pages.js"])

@@ -183,6 +183,20 @@ def test_a_watcher_is_quick(web: Checkout, tickets: Tickets, receipt: Receipt, e
             assert watcher.next()[1] == ["INFO: now"]
 
 
+def test_a_broken_connection_to_redis_costs_watchers_nothing(
+    web: Checkout, tickets: Tickets, receipt: Receipt, execution: Execution
+) -> None:
+    with watching(web, receipt.ticket) as watcher:
+        for number in range(3):
+            execution.log(Level.INFO, str(number))
+            watcher.next()
+        tickets.client.client_kill_filter(_type="pubsub")
+        execution.log(Level.INFO, "3")
+        execution.finish(Outcome("{}"))
+        watcher.until("done")
+        assert watcher.lines == [f"INFO: {number}" for number in range(4)]
+
+
 def handshake(web: Checkout, *lines: str) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", web.port), timeout=10)
     connection.sendall("\r\n".join(["GET /ws/watcher/5 HTTP/1.1", "Host: x", *lines, "", ""]).encode())

@@ -36,7 +36,7 @@ def test_nobody_else_acts(web: Checkout, tickets: Tickets, action: str) -> None:
     assert act(web, receipt.ticket, action, "wrong") == (401, "Access denied")
     assert request(web, "POST", f"/api/tasks/{receipt.ticket}/{action}", f"passwd={KEY}")[0] == 401
     assert request(web, "GET", f"/api/tasks/{receipt.ticket}/{action}")[0] == 405
-    assert tickets.position(receipt.ticket) == 1
+    assert tickets.standings([receipt.ticket])[receipt.ticket].position == 1
     assert act(web, 5, action)[0] == 404
 
 
