@@ -137,7 +137,7 @@ def unpacked_sizes(document: Path, archives: Sequence[Path]) -> tuple[int, int]:
     from knossosd.conversion.sevenzip import SevenZip
 
     [package] = json.loads(document.read_text())["mods"][0]["packages"]
-    listings = [SevenZip().list(archive, timeout=600, check=lambda: None)[0] for archive in archives]
+    listings = [SevenZip().list(archive, check=lambda: None)[0] for archive in archives]
     return len(package["filelist"]), sum(entry.size or 0 for listing in listings for entry in listing.files)
 
 

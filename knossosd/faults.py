@@ -19,6 +19,7 @@ class Code(StrEnum):
     NOT_JSON = "not_json"
     INVALID_DOCUMENT = "invalid_document"
     DOCUMENT_TOO_LARGE = "document_too_large"
+    CONVERSION_TOO_SLOW = "conversion_too_slow"
     UNKNOWN_FIELD = "unknown_field"
     VERSION_REWRITTEN = "version_rewritten"
     DEPENDENCY_WIDENED = "dependency_widened"

@@ -112,6 +112,7 @@ class Settings(BaseModel):
     max_unpacked_size: int = Field(default=100 * GIB, gt=0, description="Most bytes that one archive may unpack to.")
     max_members: int = Field(default=200_000, gt=0, description="Most files in one archive.")
     inspect_timeout: float = Field(default=2 * HOUR, gt=0, description="Time limit for reading one archive.")
+    conversion_timeout: float = Field(default=12 * HOUR, gt=0, description="Time limit for one whole conversion.")
 
     # tickets
     lease_time: float = Field(
@@ -182,6 +183,11 @@ class Settings(BaseModel):
     def cache_path(self) -> Path:
         """Where the records of earlier conversions are."""
         return (self.mirror_path or VAR) / ".cache"
+
+    @property
+    def cores_path(self) -> Path:
+        """Where those who unpack on this machine take their seats."""
+        return VAR / "cores"
 
 
 def settings_file() -> Path:

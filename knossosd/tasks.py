@@ -90,7 +90,7 @@ def deliver(delivery_id: str) -> None:
     if delivery is None:
         return
     try:
-        answer = webhooks.deliver(WebClient.for_webhooks(settings), delivery, settings.webhook_timeout)
+        answer = webhooks.deliver(WebClient.for_webhooks(settings), delivery)
     except (InputFault, RemoteFault) as fault:
         log.warning("attempt %d of the webhook of ticket %d failed: %s", delivery.attempts, delivery.ticket, fault)
         # Of what may not be asked, another attempt cannot make anything else.

@@ -4,6 +4,7 @@ for what none of them can write."""
 import gzip
 import io
 import plistlib
+import random
 import struct
 import subprocess
 import tarfile
@@ -73,6 +74,26 @@ def make_zip(path: Path, files: Files, method: int = zipfile.ZIP_DEFLATED, strea
         for name, content in files.items():
             archive.writestr(name, content)
     path.write_bytes(buffer.getvalue())
+    return path
+
+
+def make_slow_zip(path: Path, files: int = 200) -> Path:
+    """A zip that 7-Zip needs more than half a second for each file of: the same megabyte of noise, packed once with the
+    slowest method, and listed under many names."""
+    packed = pack(path.with_suffix(".one"), {"0000": random.randbytes(1024 * 1024)}, "-tzip", "-mm=PPMd").read_bytes()
+    start, central = packed.index(b"PK\x03\x04"), packed.index(b"PK\x01\x02")
+    size = int.from_bytes(packed[start + 18 : start + 22], "little")
+    extra = int.from_bytes(packed[start + 28 : start + 30], "little")
+    local = packed[start : start + 34 + extra + size]
+    entry = packed[central : packed.index(b"PK", central + 4)]
+    assert local[30:34] == entry[46:50] == b"0000"
+    with path.open("wb") as file:
+        for number in range(files):
+            file.write(local[:30] + b"%04d" % number + local[34:])
+        for number in range(files):
+            file.write(entry[:42] + struct.pack("<I", number * len(local)) + b"%04d" % number + entry[50:])
+        where = files * len(local)
+        file.write(struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, files, files, files * len(entry), where, 0))
     return path
 
 

@@ -2,7 +2,7 @@
 
 pipeline.py   the stages in order: begin here
 toolbox.py    what a conversion works with;  leases.py  what only some may hold at a time
-observer.py   what it tells and asks;  board.py  how far it is
+observer.py   what it tells and asks;  board.py  how far it is;  errand.py  how it is stopped
 
 fetch.py      one file of a document, wherever it lies;  links.py  which links are ours, which are public
 download.py   an archive from its links to a file;  captcha.py  hosts that ask first
@@ -12,11 +12,13 @@ http.py       outgoing requests;  guard.py  which addresses they may reach
 archive.py    an archive's files with their checksums;  reading.py  the reading of one archive
 streamed.py   from a stream;  compressed.py  from a tar or one compressed file;  unpacked.py  from the disk, at need
 shares.py     what several processes can unpack side by side;  cores.py  how many may
-sevenzip.py   the 7-Zip program;  listing.py  what it lists;  complaints.py  what it complains about
+sevenzip.py   the 7-Zip program, which no worker leaves behind (warden.py);  listing.py  what it lists;
+complaints.py what it complains about
 members.py    the files in a stream;  tarball.py  in a tar;  readahead.py  reading a pipe ahead
 digest.py     checksums
 
-store.py      every content once;  mirror.py  its public names;  workspace.py  where work in progress lies
+store.py      every content once;  mirror.py  its public names;  workspace.py  where work in progress lies;
+disk.py       what a full disk means
 memory.py     what is remembered, and for how long;  cache.py  the records
 known.py      links that were fetched;  manifests.py  archives that were read
 """

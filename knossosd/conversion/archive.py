@@ -15,10 +15,11 @@ from pathlib import Path
 
 from knossosd.conversion import complaints
 from knossosd.conversion.compressed import COMPRESSED_STREAMS, is_plain_tar, read_compressed, read_plain_tar
+from knossosd.conversion.errand import Errand
 from knossosd.conversion.listing import Listing
 from knossosd.conversion.members import StreamMismatch
 from knossosd.conversion.reading import Advance, Reading, Tools
-from knossosd.conversion.sevenzip import Check, Run
+from knossosd.conversion.sevenzip import Run
 from knossosd.conversion.shares import divide
 from knossosd.conversion.streamed import digest_shares, digest_stream
 from knossosd.conversion.unpacked import read_unpacked
@@ -51,17 +52,18 @@ class Inspection:
     name_counts: bool = False
 
 
-def inspect(path: Path, name: str, *, tools: Tools, workspace: Path, advance: Advance, check: Check) -> Inspection:
+def inspect(path: Path, name: str, *, tools: Tools, workspace: Path, advance: Advance, errand: Errand) -> Inspection:
     """Read the archive at `path`, which the document calls `name`.
 
     `workspace` is a folder for what has to be unpacked. `advance` is told the unpacked bytes so far and, when it is
-    known, their total; `check` raises when the conversion was called off. Raises `InputFault` when the archive cannot
-    be used and `ServerFault` when this machine cannot read it.
+    known, their total; `errand` is what the reading is a part of. Raises `InputFault` when the archive cannot be used
+    and `ServerFault` when this machine cannot read it.
     """
     if path.stat().st_size == 0:
         raise InputFault(Code.ARCHIVE_EMPTY, f"{name} is an empty file.", complaints.PACK_AGAIN)
-    reading = Reading(path, name, tools, workspace, advance, check)
-    with tools.cores.seat():
+    limited = errand.limited(tools.limits.timeout, lambda: complaints.too_slow(name))
+    with limited as part, tools.cores.seat():
+        reading = Reading(path, name, tools, workspace, advance, part.check)
         members = _usable(reading, _read(reading))
     if not members:
         raise complaints.empty(name)
@@ -73,7 +75,7 @@ def _read(reading: Reading) -> list[Member]:
         return read_plain_tar(reading)
     cores = reading.tools.cores.share()
     # Nearly every archive is streamed once it is listed, so 7-Zip begins with both.
-    with reading.sevenzip.stream(reading.path, cores=cores, timeout=reading.timeout, check=reading.check) as run:
+    with reading.sevenzip.stream(reading.path, cores=cores, check=reading.check) as run:
         listing = _list(reading)
         if listing.type in COMPRESSED_STREAMS:
             return read_compressed(reading, listing, run)
@@ -96,7 +98,7 @@ def _read(reading: Reading) -> list[Member]:
 
 
 def _list(reading: Reading) -> Listing:
-    listing, ended = reading.sevenzip.list(reading.path, timeout=reading.timeout, check=reading.check)
+    listing, ended = reading.sevenzip.list(reading.path, check=reading.check)
     if any(entry.is_encrypted for entry in listing.entries):
         raise complaints.encrypted(reading.name)
     if listing.is_split:
@@ -133,7 +135,7 @@ def _read_inside(reading: Reading, run: Run) -> list[Member]:
         reading.name_counts |= within.name_counts
         return members
     finally:
-        inside.unlink()
+        inside.unlink(missing_ok=True)
 
 
 def _usable(reading: Reading, members: list[Member]) -> list[Member]:

@@ -32,6 +32,9 @@ class Cache:
             os.utime(path)
         except FileNotFoundError:
             return None
+        except OSError as error:
+            log.warning("the record %s cannot be read and is left out: %s", path, error)
+            return None
         try:
             record: Record = json.loads(content)
         except ValueError:
@@ -41,17 +44,12 @@ class Cache:
         return record
 
     def remember(self, kind: str, key: str, record: Record) -> None:
-        """Keep the record, in place of the one before."""
+        """Keep the record, in place of the one before, if the disk takes it."""
         path = self._path(kind, key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", delete=False) as file:
-            try:
-                file.write(json.dumps(record, separators=(",", ":")))  # json.dump is many times slower
-                file.close()
-                Path(file.name).replace(path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        try:
+            self._write(path, record)
+        except OSError as error:
+            log.warning("the record %s cannot be written and is left out: %s", path, error)
 
     def forget(self, kind: str, key: str) -> None:
         """Keep the record no longer."""
@@ -67,6 +65,17 @@ class Cache:
     def _path(self, kind: str, key: str) -> Path:
         name = hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
         return self.folder / kind / name[:2] / f"{name}.json"
+
+    def _write(self, path: Path, record: Record) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", delete=False) as file:
+            try:
+                file.write(json.dumps(record, separators=(",", ":")))  # json.dump is many times slower
+                file.close()
+                Path(file.name).replace(path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
 
 
 class Forgetful(Cache):

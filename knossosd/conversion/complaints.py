@@ -2,6 +2,7 @@
 
 import re
 
+from knossosd.conversion.disk import disk_full
 from knossosd.conversion.sevenzip import Ended
 from knossosd.faults import Code, Fault, InputFault, ServerFault
 
@@ -41,6 +42,15 @@ def unreadable(name: str) -> InputFault:
     )
 
 
+def too_slow(name: str) -> InputFault:
+    """The fault of an archive whose reading has no end."""
+    return InputFault(
+        Code.ARCHIVE_TOO_SLOW,
+        f"Reading {name} took too long.",
+        "Split it into several archives, or pack it with less memory.",
+    )
+
+
 def is_damage(ended: Ended) -> bool:
     """Whether 7-Zip found that the content is not what was packed."""
     return bool(DAMAGE.search(ended.complaints))
@@ -53,7 +63,9 @@ def explain(ended: Ended, remarks: list[str], name: str) -> Fault:
         return encrypted(name)
     if re.search(r"Missing volume", said) or (ended.code > 0 and VOLUME_NAME.search(name)):
         return incomplete(name)
-    if re.search(r"No space left|Can't allocate|not enough memory|E_FAIL", said) or ended.code not in (0, 1, 2):
+    if re.search(r"No space left|Disk quota exceeded|File too large", said):
+        return disk_full()
+    if re.search(r"Can't allocate|not enough memory|E_FAIL", said) or ended.code not in (0, 1, 2):
         return ServerFault(
             Code.SEVENZIP_FAILED, f"7-Zip failed over {name} ({_first_line(said)}).", "This is not your mod's fault."
         )

@@ -3,6 +3,7 @@
 from pathlib import PurePosixPath
 
 from knossosd.conversion.digest import CHUNK, Digester, read_chunks
+from knossosd.conversion.errand import checked
 from knossosd.conversion.listing import Listing
 from knossosd.conversion.reading import Reading
 from knossosd.conversion.sevenzip import Run
@@ -20,7 +21,7 @@ def is_plain_tar(reading: Reading) -> bool:
 
 def read_plain_tar(reading: Reading) -> list[Member]:
     """The files of a tar that is not compressed."""
-    return _read_tar(reading, ChunkReader(reading.checked(read_chunks(reading.path))))
+    return _read_tar(reading, ChunkReader(checked(read_chunks(reading.path), reading.check)))
 
 
 def read_compressed(reading: Reading, listing: Listing, run: Run) -> list[Member]:

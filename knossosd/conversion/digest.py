@@ -5,7 +5,7 @@ md5 and sha256 do not wait for each other: both release the interpreter lock, so
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -64,12 +64,17 @@ def read_chunks(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def digest_file(path: Path) -> Digest:
-    """The `Digest` of the file at `path`."""
+def digest_chunks(chunks: Iterable[bytes]) -> Digest:
+    """The `Digest` of a content that comes in chunks."""
     digester = Digester()
-    for chunk in read_chunks(path):
+    for chunk in chunks:
         digester.update(chunk)
     return digester.digest()
+
+
+def digest_file(path: Path) -> Digest:
+    """The `Digest` of the file at `path`."""
+    return digest_chunks(read_chunks(path))
 
 
 @cache

@@ -5,29 +5,27 @@ cannot help. How one link is tried stands in `transfer.py`. Of all that want the
 it, and no host is asked for too much at a time.
 """
 
-import errno
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
+from knossosd.conversion.disk import telling_of_a_full_disk
+from knossosd.conversion.errand import Errand
 from knossosd.conversion.http import WebClient
 from knossosd.conversion.known import Known, KnownLinks
 from knossosd.conversion.leases import Leases
 from knossosd.conversion.observer import Level
 from knossosd.conversion.transfer import Busy, Transfer, TransferLimits, Transferred, Wishes
-from knossosd.faults import Code, Fault, InputFault, RemoteFault, ServerFault
+from knossosd.faults import Code, Fault, InputFault, RemoteFault
 from knossosd.repo.contents import Digest
 from knossosd.settings import Settings
 
 PAUSE = 2.0
 """Seconds before the second round over the links; each later pause is twice as long, give or take a half."""
-
-TICK = 1.0
-"""Seconds between two looks whether the download was called off, in a pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,7 @@ class Downloader:
     """Downloads through `client`, in at most `attempts` rounds over the links and `timeout` seconds, and at most
     `per_host` transfers from one host at a time.
 
-    `sleep` and `jitter` (a number from 0 to 1) are passed in, so that nobody has to wait for a test.
+    `pause` and `jitter` (a number from 0 to 1) are passed in, so that nobody has to wait for a test.
     """
 
     def __init__(
@@ -54,7 +52,7 @@ class Downloader:
         timeout: float,
         leases: Leases,
         per_host: int,
-        sleep: Callable[[float], None] = time.sleep,
+        pause: Callable[[Errand, float], None] = Errand.pause,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._client = client
@@ -63,7 +61,7 @@ class Downloader:
         self._timeout = timeout
         self._leases = leases
         self._per_host = per_host
-        self._sleep = sleep
+        self._pause = pause
         self._jitter = jitter
 
     @classmethod
@@ -88,30 +86,24 @@ class Downloader:
         Whatever is raised, the file is gone.
         """
         try:
-            return self._fetch(list(urls), into, wishes, links)
-        except OSError as error:
-            into.unlink(missing_ok=True)
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                raise ServerFault(
-                    Code.DISK_FULL, "The server's disk is full.", "This is not your mod's fault. Try again later."
-                ) from error
-            raise
+            with telling_of_a_full_disk(), wishes.errand.limited(self._timeout, _too_slow) as errand:
+                return self._fetch(list(urls), into, replace(wishes, errand=errand), links)
         except BaseException:
             into.unlink(missing_ok=True)
             raise
 
     def _fetch(self, urls: list[str], into: Path, wishes: Wishes, links: KnownLinks) -> Download:
-        deadline = time.monotonic() + self._timeout
         reasons: dict[str, Fault] = {}
         for attempt in range(self._attempts):
             if attempt:
-                self._pause(attempt, list(reasons.values()), wishes)
+                self._wait(attempt, list(reasons.values()), wishes)
             for url in urls:
                 if isinstance(reasons.get(url), InputFault):
                     continue
                 try:
-                    download = self._try(url, into, wishes, links, deadline)
+                    download = self._try(url, into, wishes, links)
                 except (InputFault, RemoteFault) as fault:
+                    wishes.errand.check()
                     into.unlink(missing_ok=True)
                     reasons[url] = fault
                     wishes.log(Level.WARNING, f"{url} failed: {fault}")
@@ -123,7 +115,7 @@ class Downloader:
                 break
         raise _all_failed(reasons)
 
-    def _try(self, url: str, into: Path, wishes: Wishes, links: KnownLinks, deadline: float) -> Download:
+    def _try(self, url: str, into: Path, wishes: Wishes, links: KnownLinks) -> Download:
         """Try one link, when nobody else is at it."""
         waited_for: list[str] = []
 
@@ -132,16 +124,16 @@ class Downloader:
             waited_for.append(url)
 
         began = time.time()
-        with self._leases.hold([f"link {url}"], busy=somebody_is_at_it, check=wishes.check):
+        with self._leases.hold([f"link {url}"], busy=somebody_is_at_it, check=wishes.errand.check):
             known = links.find(url, into)
             if known and waited_for and known.fetched > began:
                 return Download(known.digest, url, was_known=True)
-            transferred = self._transfer(url, into, wishes, deadline, known)
+            transferred = self._transfer(url, into, wishes, known)
             if not transferred.is_unchanged:
                 links.keep(url, Known(transferred.digest, transferred.validators, time.time()), into)
         return Download(transferred.digest, url, transferred.is_unchanged)
 
-    def _transfer(self, url: str, into: Path, wishes: Wishes, deadline: float, known: Known | None) -> Transferred:
+    def _transfer(self, url: str, into: Path, wishes: Wishes, known: Known | None) -> Transferred:
         """Transfer the file `into`, which is a name of the known content already if there is one."""
         host = urlsplit(url).netloc
 
@@ -150,24 +142,25 @@ class Downloader:
 
         places = [f"host {host} {place}" for place in range(self._per_host)]
         part = into.with_name(f"{into.name}.part")
-        with self._leases.hold(places, busy=host_is_busy, check=wishes.check):
+        with self._leases.hold(places, busy=host_is_busy, check=wishes.errand.check):
             try:
                 with part.open("xb") as file:
-                    transferred = Transfer(self._client, self._limits, url, file, wishes, deadline, known).run()
+                    transferred = Transfer(self._client, self._limits, url, file, wishes, known).run()
                 if not transferred.is_unchanged:
                     part.replace(into)
                 return transferred
             finally:
                 part.unlink(missing_ok=True)
 
-    def _pause(self, attempt: int, reasons: list[Fault], wishes: Wishes) -> None:
+    def _wait(self, attempt: int, reasons: list[Fault], wishes: Wishes) -> None:
         asked = max((reason.after for reason in reasons if isinstance(reason, Busy)), default=0.0)
         pause = max(PAUSE * 2 ** (attempt - 1) * (0.5 + self._jitter()), asked)
         wishes.log(Level.INFO, f"Trying again in {pause:.0f} s")
-        while pause > 0:
-            wishes.check()
-            self._sleep(min(pause, TICK))
-            pause -= TICK
+        self._pause(wishes.errand, pause)
+
+
+def _too_slow() -> InputFault:
+    return InputFault(Code.DOWNLOAD_TOO_SLOW, "The download took too long.", "Use a faster host.")
 
 
 def _all_failed(reasons: dict[str, Fault]) -> Fault:

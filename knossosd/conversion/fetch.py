@@ -1,14 +1,15 @@
 """One file of a document, wherever it lies: in a folder of ours, or behind a link."""
 
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
-from knossosd.conversion.digest import CHUNK, Digester
+from knossosd.conversion.digest import Digester, read_chunks
+from knossosd.conversion.errand import checked
 from knossosd.conversion.known import KnownLinks
+from knossosd.conversion.landing import Landing
 from knossosd.conversion.links import elsewhere, on_shelf
 from knossosd.conversion.observer import Level
 from knossosd.conversion.toolbox import Toolbox
@@ -63,25 +64,24 @@ def _from_mirror(own: Path, into: Path, toolbox: Toolbox, wishes: Wishes) -> Fet
     record = toolbox.memory.cache.recall("files", str(own))
     if record and record["seal"] == seal:
         return Fetched(into, Digest(**record["digest"]))
-    digest = _digest(into, wishes)
+    digester = Digester()
+    for chunk in checked(read_chunks(into), wishes.errand.check):
+        digester.update(chunk)
+        wishes.advance(digester.size, status.st_size)
+    digest = digester.digest()
     toolbox.memory.cache.remember("files", str(own), {"seal": seal, "digest": asdict(digest)})
     return Fetched(into, digest)
 
 
 def _from_disk(own: Path, into: Path, wishes: Wishes) -> Fetched:
     """Copy a file that is the user's, who may change it at any time."""
-    shutil.copyfile(own, into)
-    return Fetched(into, _digest(into, wishes))
-
-
-def _digest(path: Path, wishes: Wishes) -> Digest:
-    digester, total = Digester(), path.stat().st_size
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            wishes.check()
-            digester.update(chunk)
-            wishes.advance(digester.size, total)
-    return digester.digest()
+    total = own.stat().st_size
+    with into.open("xb") as file:
+        landing = Landing(file)
+        for chunk in checked(read_chunks(own), wishes.errand.check):
+            landing.add(chunk)
+            wishes.advance(landing.size, total)
+        return Fetched(into, landing.digest())
 
 
 def _from_links(name: str, links: Sequence[str], into: Path, toolbox: Toolbox, wishes: Wishes) -> Fetched:

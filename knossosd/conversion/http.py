@@ -1,10 +1,14 @@
 """Outgoing requests: downloads and webhooks.
 
 Every connection is made by the guard, one per hop of a redirect. TLS names and `Host` stay those of the link. No proxy
-is taken from the environment, and nothing is followed or tried again unless the caller does so.
+is taken from the environment, and nothing is followed or tried again unless the caller does so. When the errand that a
+request belongs to is called off, its connection is hung up, so that nobody waits for a host that has gone silent.
 """
 
-from collections.abc import Mapping
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 from urllib.parse import urljoin
 
@@ -12,8 +16,10 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError, SSLError
+from urllib3.util import parse_url
 
 from knossosd import __version__
+from knossosd.conversion.errand import Errand
 from knossosd.conversion.guard import Guard
 from knossosd.faults import Code, InputFault, RemoteFault
 from knossosd.repo.urls import check_link
@@ -30,14 +36,20 @@ HEADERS = {
 REDIRECTS = {301, 302, 303, 307, 308}
 
 
+@dataclass(frozen=True)
 class WebClient:
-    """Makes requests through `guard`. `idle_timeout` limits the silence between two pieces of an answer, in seconds."""
+    """Makes requests through `guard`, as a part of `errand`.
 
-    def __init__(self, guard: Guard, *, connect_timeout: float, idle_timeout: float, max_redirects: int) -> None:
-        self._max_redirects = max_redirects
-        self._timeout = urllib3.Timeout(connect=connect_timeout, read=idle_timeout)
-        self._pools = urllib3.PoolManager(num_pools=32, maxsize=8, retries=False)
-        self._pools.pool_classes_by_scheme = _guarded_pools(guard)
+    Limits in seconds: `connect_timeout` for a connection, `idle_timeout` for the silence between two pieces of an
+    answer, `time_limit` for a request with its answer, all told.
+    """
+
+    guard: Guard
+    connect_timeout: float
+    idle_timeout: float
+    max_redirects: int
+    time_limit: float | None = None
+    errand: Errand = field(default_factory=Errand)
 
     @classmethod
     def for_downloads(cls, settings: Settings) -> Self:
@@ -52,15 +64,21 @@ class WebClient:
     @classmethod
     def for_webhooks(cls, settings: Settings) -> Self:
         """The client for webhooks."""
-        timeout = settings.webhook_timeout
-        return cls(Guard(settings.trusted_hosts), connect_timeout=timeout, idle_timeout=timeout, max_redirects=0)
+        limit = settings.webhook_timeout
+        return cls(Guard(settings.trusted_hosts), limit, limit, max_redirects=0, time_limit=limit)
 
+    def on(self, errand: Errand) -> Self:
+        """The same client, for requests that are a part of `errand`."""
+        return replace(self, errand=errand)
+
+    @contextmanager
     def request(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None
-    ) -> Response:
-        """Send one request; the answer's body is still to be read, and the answer to be closed.
+    ) -> Iterator[Response]:
+        """Send one request; within the block, the answer's body can be read.
 
-        Raises `InputFault` when the link may not be asked, and `RemoteFault` when there is no answer.
+        Raises `InputFault` when the link may not be asked, `RemoteFault` when there is no answer or, as far as it is
+        read, no whole one, and what the errand raises. An answer that is called off may look like one that ends.
         """
         try:
             url = check_link(url)
@@ -68,40 +86,109 @@ class WebClient:
             raise InputFault(
                 Code.ADDRESS_REFUSED, f"The link {url} {error}.", "Give a link to a public host."
             ) from error
-        try:
-            return self._pools.urlopen(
-                method,
-                url,
-                headers={**HEADERS, **(headers or {})},
-                body=body,
-                timeout=self._timeout,
-                redirect=False,
-                preload_content=False,
-                decode_content=False,
-            )
-        except HTTPError as error:
-            raise broken(error) from error
+        with self._limited() as errand, ExitStack() as connections:
+            try:
+                answer = self._pool(url, errand, connections).urlopen(
+                    method,
+                    parse_url(url).request_uri,
+                    headers={**HEADERS, **(headers or {})},
+                    body=body,
+                    timeout=urllib3.Timeout(connect=self.connect_timeout, read=self.idle_timeout),
+                    retries=False,
+                    redirect=False,
+                    preload_content=False,
+                    decode_content=False,
+                )
+                connections.enter_context(answer)
+                errand.check()  # headers that were hung up look as if they were at their end
+                yield answer
+            except HTTPError as error:
+                errand.check()
+                raise _broken(error) from error
 
-    def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> tuple[Response, str]:
-        """GET `url`, following redirects; returns the answer and the link that gave it.
+    @contextmanager
+    def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Iterator[tuple[Response, str]]:
+        """GET `url`, following redirects: the answer, as from `request`, and the link that gave it.
 
         Raises what `request` raises, and `InputFault` after too many redirects.
         """
-        for _ in range(self._max_redirects + 1):
-            response = self.request("GET", url, headers=headers)
-            location = response.headers.get("Location")
-            if response.status not in REDIRECTS or not location:
-                return response, url
-            response.close()
-            url = urljoin(url, location)
+        for _ in range(self.max_redirects + 1):
+            with self.request("GET", url, headers=headers) as response:
+                location = response.headers.get("Location")
+                if response.status not in REDIRECTS or not location:
+                    yield response, url
+                    return
+                url = urljoin(url, location)
         raise InputFault(
             Code.DOWNLOAD_FAILED,
-            f"The link is redirected more than {self._max_redirects} times.",
+            f"The link is redirected more than {self.max_redirects} times.",
             "Give a link to the file itself.",
         )
 
+    def _limited(self) -> AbstractContextManager[Errand]:
+        if self.time_limit is None:
+            return nullcontext(self.errand)
+        return self.errand.limited(self.time_limit, _too_slow)
 
-def broken(error: Exception) -> RemoteFault:
+    def _pool(self, url: str, errand: Errand, connections: ExitStack) -> HTTPConnectionPool:
+        """What urllib3 makes a request with. Its connection lasts until `connections` are closed, or hung up."""
+
+        def dial(host: str, port: int, timeout: float | None) -> socket.socket:
+            connection = errand.apart(lambda: self.guard.connect(host, port, timeout), discard=socket.socket.close)
+            connections.enter_context(connection)
+            # TLS takes the connection over before it says hello, so it is hung up by a descriptor of our own.
+            line = connections.enter_context(connection.dup())
+            connections.enter_context(errand.waking(lambda: _hang_up(line)))
+            return connection
+
+        parts = parse_url(url)
+        kind, port = POOLS[parts.scheme or ""]
+        pool = kind(parts.host or "", parts.port or port, dial=dial)
+        return connections.enter_context(pool)
+
+
+def _hang_up(line: socket.socket) -> None:
+    """Wake whoever reads or writes, also by another descriptor of the same connection."""
+    with suppress(OSError):  # the host was faster
+        line.shutdown(socket.SHUT_RDWR)
+
+
+class _Dialled:
+    """A connection that is made with `dial`, a function of host, port and time limit."""
+
+    def __init__(
+        self, *arguments: Any, dial: Callable[[str, int, float | None], socket.socket], **options: Any
+    ) -> None:
+        super().__init__(*arguments, **options)
+        self._dial = dial
+
+    def _new_conn(self: Any) -> socket.socket:
+        timeout = self.timeout if isinstance(self.timeout, int | float) else None
+        connection: socket.socket = self._dial(self.host, self.port, timeout)
+        return connection
+
+
+class _HTTP(_Dialled, HTTPConnection):
+    pass
+
+
+class _HTTPS(_Dialled, HTTPSConnection):
+    pass
+
+
+class _HTTPPool(HTTPConnectionPool):
+    ConnectionCls = _HTTP
+
+
+class _HTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _HTTPS
+
+
+POOLS: dict[str, tuple[type[HTTPConnectionPool], int]] = {"http": (_HTTPPool, 80), "https": (_HTTPSPool, 443)}
+"""By the scheme of a link: the kind of pool, and the port where the link names none."""
+
+
+def _broken(error: Exception) -> RemoteFault:
     """The fault of a connection that broke, in words for a modder."""
     reason: Any = error
     if isinstance(error, SSLError):
@@ -115,20 +202,7 @@ def broken(error: Exception) -> RemoteFault:
     return RemoteFault(Code.DOWNLOAD_FAILED, f"The download broke off: {reason}.", "Try again later, or another host.")
 
 
-def _guarded_pools(guard: Guard) -> dict[str, Any]:
-    class Guarded:
-        # A host may close a connection just when it is used again, which would look like a failure of the next
-        # request. So urllib3 is told that a connection that was used is of no more use.
-        is_connected = False
-
-        def _new_conn(self: Any) -> Any:
-            timeout = self.timeout if isinstance(self.timeout, int | float) else None
-            return guard.connect(self.host, self.port, timeout)
-
-    class HTTPPool(HTTPConnectionPool):
-        ConnectionCls = type("GuardedHTTP", (Guarded, HTTPConnection), {})
-
-    class HTTPSPool(HTTPSConnectionPool):
-        ConnectionCls = type("GuardedHTTPS", (Guarded, HTTPSConnection), {})
-
-    return {"http": HTTPPool, "https": HTTPSPool}
+def _too_slow() -> RemoteFault:
+    return RemoteFault(
+        Code.DOWNLOAD_TOO_SLOW, "The host takes too long to answer.", "Try again later, or another host."
+    )

@@ -74,15 +74,14 @@ class Known:
         if url != self.validators.url:
             return False
         try:
-            head = client.request("HEAD", url)
+            with client.request("HEAD", url) as head:
+                return (
+                    head.status == 200
+                    and head.headers.get("Last-Modified") == self.validators.last_modified
+                    and head.headers.get("Content-Length") == str(self.digest.size)
+                )
         except Fault:
             return False
-        with head:
-            return (
-                head.status == 200
-                and head.headers.get("Last-Modified") == self.validators.last_modified
-                and head.headers.get("Content-Length") == str(self.digest.size)
-            )
 
 
 @dataclass(frozen=True, slots=True)

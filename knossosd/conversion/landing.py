@@ -2,7 +2,7 @@
 hashed and brought to the disk, so that little is left to do when the last byte is there."""
 
 import os
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import IO
 
@@ -17,7 +17,8 @@ FLUSHES_AT_ONCE = 8
 
 
 class Landing:
-    """Writes the empty `file`, which the caller opened and will close."""
+    """Writes the empty `file`, which the caller opened and may close at any time: a flush has a descriptor of its own,
+    so that nobody has to wait for the disk when the rest of the file is not wanted."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -51,11 +52,6 @@ class Landing:
         self._gathered.clear()
         self.size = self._flushed = 0
 
-    def close(self) -> None:
-        """Let go of the file, whatever became of it."""
-        if self._flush is not None:
-            wait([self._flush])
-
     def _write(self) -> None:
         piece = b"".join(self._gathered)
         self._gathered.clear()
@@ -65,12 +61,19 @@ class Landing:
             self._end_flush()
             self._flushed = self._digester.size
             self._file.flush()
-            self._flush = _flushers().submit(os.fsync, self._file.fileno())
+            self._flush = _flushers().submit(_flush, os.dup(self._file.fileno()))
 
     def _end_flush(self) -> None:
         if self._flush is not None:
             self._flush.result()
             self._flush = None
+
+
+def _flush(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @cache

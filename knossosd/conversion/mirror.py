@@ -14,7 +14,9 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote, unquote, urlsplit
 
-from knossosd.conversion.digest import digest_file
+from knossosd.conversion.digest import digest_chunks, read_chunks
+from knossosd.conversion.disk import telling_of_a_full_disk
+from knossosd.conversion.errand import Check, checked
 from knossosd.conversion.store import Store, flush
 from knossosd.faults import Code, ServerFault
 from knossosd.repo.contents import Digest
@@ -40,9 +42,9 @@ class Mirror:
         named = (root / unquote(urlsplit(link[len(self.url) + 1 :]).path)).resolve()
         return named if named.is_relative_to(root) and named.is_file() else None
 
-    def publication(self) -> "Publication":
+    def publication(self, check: Check = lambda: None) -> "Publication":
         """Publish several archives together, as a context manager that withdraws them unless they are kept."""
-        return Publication(self)
+        return Publication(self, check)
 
 
 @dataclass(slots=True)
@@ -50,6 +52,7 @@ class Publication:
     """The archives that one conversion publishes: all of them, when `keep` is called in the end, or none."""
 
     mirror: Mirror
+    check: Check
     _published: list[Path] = field(default_factory=list)
     _folders: list[Path] = field(default_factory=list)
 
@@ -78,13 +81,14 @@ class Publication:
         """
         name = PurePosixPath(filename).name
         try:
-            self.mirror.store.keep(archive, digest)
-            folder = self._make_folder(PurePosixPath(mod) / version)
-            for number in count():
-                target = folder / (f"{number}_{name}" if number else name)
-                if self._place(archive, target) or _is_made_one(target, archive, digest):
-                    flush(folder)
-                    return "/".join((self.mirror.url, quote(mod), quote(version), quote(target.name)))
+            with telling_of_a_full_disk():
+                self.mirror.store.keep(archive, digest)
+                folder = self._make_folder(PurePosixPath(mod) / version)
+                for number in count():
+                    target = folder / (f"{number}_{name}" if number else name)
+                    if self._place(archive, target) or self._is_made_one(target, archive, digest):
+                        flush(folder)
+                        return "/".join((self.mirror.url, quote(mod), quote(version), quote(target.name)))
         except OSError as error:
             raise ServerFault(
                 Code.MIRROR_FAILED,
@@ -114,14 +118,14 @@ class Publication:
         self._published.append(target)
         return True
 
-
-def _is_made_one(target: Path, archive: Path, digest: Digest) -> bool:
-    """Whether the published file has the same content; one that was published by other means becomes a link as well."""
-    if target.samefile(archive):
+    def _is_made_one(self, target: Path, archive: Path, digest: Digest) -> bool:
+        """Whether the published file has the same content; one that was published by other means becomes a link as
+        well."""
+        if target.samefile(archive):
+            return True
+        if target.stat().st_size != digest.size or digest_chunks(checked(read_chunks(target), self.check)) != digest:
+            return False
+        link = target.with_name(f".{target.name}.{os.getpid()}.{time.monotonic_ns()}")
+        os.link(archive, link)
+        link.replace(target)
         return True
-    if target.stat().st_size != digest.size or digest_file(target) != digest:
-        return False
-    link = target.with_name(f".{target.name}.{os.getpid()}.{time.monotonic_ns()}")
-    os.link(archive, link)
-    link.replace(target)
-    return True

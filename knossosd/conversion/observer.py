@@ -78,4 +78,4 @@ class Observer(Protocol):
         """Show a captcha and wait, bounded, for the text that somebody types; None when nobody answers."""
 
     def check(self) -> None:
-        """Raise `Cancelled` when the conversion was called off. Called often, so it must be cheap."""
+        """Raise `Cancelled` when the conversion was called off. Called several times a second."""

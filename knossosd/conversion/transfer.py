@@ -6,16 +6,16 @@ everything else starts over, with an empty file and a fresh digest.
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 from urllib.parse import urljoin
 
-from urllib3.exceptions import HTTPError
-
 from knossosd.conversion import captcha
 from knossosd.conversion.digest import CHUNK
-from knossosd.conversion.http import REDIRECTS, Response, WebClient, broken
+from knossosd.conversion.errand import Errand
+from knossosd.conversion.http import REDIRECTS, Response, WebClient
 from knossosd.conversion.known import Known, Validators
 from knossosd.conversion.landing import Landing
 from knossosd.conversion.observer import Level
@@ -50,13 +50,13 @@ class TransferLimits:
 class Wishes:
     """What a download needs to know of whom it is for.
 
-    `expect_archive` makes a web page a fault. `advance` is told bytes so far and in total (None when unknown), `check`
-    raises when the download was called off, `log` and `ask` reach those who watch.
+    `errand` is what it is a part of. `expect_archive` makes a web page a fault. `advance` is told bytes so far and in
+    total (None when unknown), `log` and `ask` reach those who watch.
     """
 
+    errand: Errand
     expect_archive: bool
     advance: Callable[[int, int | None], None]
-    check: Callable[[], None]
     log: Callable[[Level, str], None]
     ask: Callable[[str], str | None]
 
@@ -77,8 +77,8 @@ class Transferred:
 
 
 class Transfer:
-    """One try of one link, resumed as often as that helps. `deadline` is a time of the monotonic clock; when the
-    content is `known` and at hand, the host is asked whether it has changed."""
+    """One try of one link, resumed as often as that helps. When the content is `known` and at hand, the host is asked
+    whether it has changed."""
 
     def __init__(
         self,
@@ -87,14 +87,13 @@ class Transfer:
         url: str,
         file: IO[bytes],
         wishes: Wishes,
-        deadline: float,
         known: Known | None = None,
     ) -> None:
-        self._client = client
+        self._client = client.on(wishes.errand)
         self._limits = limits
         self._url = url
         self._wishes = wishes
-        self._pace = _Pace(limits, deadline)
+        self._pace = _Pace(limits)
         self._landing = Landing(file)
         self._validator: str | None = None
         self._total: int | None = None
@@ -103,12 +102,6 @@ class Transfer:
 
     def run(self) -> Transferred:
         """Transfer the file. Raises `InputFault` when another try cannot help, and `RemoteFault` when it may."""
-        try:
-            return self._run()
-        finally:
-            self._landing.close()
-
-    def _run(self) -> Transferred:
         for _ in range(MAX_RESUMES):
             before = self._landing.size
             try:
@@ -136,9 +129,8 @@ class Transfer:
         headers = known.conditions if known else {}
         if self._validator is not None:
             headers = {"Range": f"bytes={self._landing.size}-", "If-Range": self._validator}
-        response, url = self._client.get(self._url, headers=headers)
-        self._pace.begin()
-        with response:
+        with self._client.get(self._url, headers=headers) as (response, url):
+            self._pace.begin()
             if not (known and response.status == 304):
                 self._receive(response, url)
                 return None
@@ -229,12 +221,11 @@ class Transfer:
                     "The link leads to a web page, not to an archive.",
                     "Give the link behind the page's download button.",
                 )
-            answer = self._wishes.ask(form.image)
+            answer = self._ask(form.image)
             if answer is None:
                 break
             cookies = _cookies_of(response)
-            response, url = self._send(form, answer, cookies)
-            with response:
+            with self._send(form, answer, cookies) as (response, url):
                 self._expect_success(response)
                 self._start_over()
                 beginning = self._begin(response)
@@ -250,30 +241,32 @@ class Transfer:
             "Watch the conversion and type what the picture shows, or use a host without captchas.",
         )
 
-    def _send(self, form: captcha.CaptchaForm, answer: str, cookies: str) -> tuple[Response, str]:
+    def _ask(self, image: str) -> str | None:
+        return self._wishes.errand.apart(lambda: self._wishes.ask(image))
+
+    @contextmanager
+    def _send(self, form: captcha.CaptchaForm, answer: str, cookies: str) -> Iterator[tuple[Response, str]]:
         method, url, body = form.filled_in(answer)
         headers = {"Cookie": cookies} if cookies else {}
-        if method == "GET":
-            return self._client.get(url, headers=headers)
-        headers["Content-Type"] = "application/x-www-form-urlencoded"
-        response = self._client.request(method, url, headers=headers, body=body)
-        location = response.headers.get("Location")
-        if response.status not in REDIRECTS or not location:
-            return response, url
-        response.close()
-        return self._client.get(urljoin(url, location), headers={"Cookie": cookies} if cookies else {})
+        if method == "POST":
+            typed = {**headers, "Content-Type": "application/x-www-form-urlencoded"}
+            with self._client.request(method, url, headers=typed, body=body) as response:
+                location = response.headers.get("Location")
+                if response.status not in REDIRECTS or not location:
+                    yield response, url
+                    return
+                url = urljoin(url, location)
+        with self._client.get(url, headers=headers) as answered:
+            yield answered
 
     def _next(self, response: Response) -> bytes:
         """The next piece of the body as it comes, b"" at its end.
 
         A body that was encoded for the way is decoded, unless it is a .gz that the host wrongly calls encoded.
         """
-        self._wishes.check()
         decode = not self._url.lower().endswith((".gz", ".tgz"))
-        try:
-            chunk: bytes = response.read1(CHUNK, decode_content=decode)
-        except (HTTPError, OSError) as error:
-            raise broken(error) from error
+        chunk: bytes = response.read1(CHUNK, decode_content=decode)
+        self._wishes.errand.check()  # a body that was hung up looks as if it were at its end
         self._pace.note(len(chunk))
         return chunk
 
@@ -292,22 +285,19 @@ class Transfer:
 
 
 class _Pace:
-    """Watches that a transfer neither crawls nor goes on for ever."""
+    """Watches that a transfer does not crawl."""
 
-    def __init__(self, limits: TransferLimits, deadline: float) -> None:
+    def __init__(self, limits: TransferLimits) -> None:
         self._limits = limits
-        self._deadline = deadline
 
     def begin(self) -> None:
         """An answer begins to come."""
         self._since, self._received = time.monotonic(), 0
 
     def note(self, size: int) -> None:
-        """So many more bytes came. Raises `InputFault` or `RemoteFault` with the code DOWNLOAD_TOO_SLOW."""
+        """So many more bytes came. Raises `RemoteFault` with the code DOWNLOAD_TOO_SLOW."""
         now = time.monotonic()
         self._received += size
-        if now > self._deadline:
-            raise InputFault(Code.DOWNLOAD_TOO_SLOW, "The download took too long.", "Use a faster host.")
         if now - self._since >= self._limits.window:
             if self._received < self._limits.min_speed * (now - self._since):
                 raise RemoteFault(Code.DOWNLOAD_TOO_SLOW, "The host is too slow.", "Use a faster host.")

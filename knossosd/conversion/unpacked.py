@@ -7,15 +7,20 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from knossosd.conversion import complaints
-from knossosd.conversion.digest import digest_file
+from knossosd.conversion.digest import digest_chunks, read_chunks
+from knossosd.conversion.errand import checked
 from knossosd.conversion.listing import Entry
 from knossosd.conversion.reading import Reading
 from knossosd.conversion.sevenzip import Ended
 from knossosd.repo.contents import Member
+
+REST = 4
+"""Times as long as a look at the unpacked files took until the next one."""
 
 
 def read_unpacked(reading: Reading, files: Sequence[Entry]) -> list[Member]:
@@ -23,12 +28,11 @@ def read_unpacked(reading: Reading, files: Sequence[Entry]) -> list[Member]:
     special = {entry.path for entry in files if entry.is_special}
     folder = Path(tempfile.mkdtemp(prefix="unpacked-", dir=reading.workspace))
     try:
-        with reading.sevenzip.extract(
-            reading.path, folder, timeout=reading.timeout, check=lambda: _watch(reading, folder)
-        ) as run:
+        watch = _Watch(reading, folder)
+        with reading.sevenzip.extract(reading.path, folder, check=watch.look_now_and_then) as run:
             ended = run.wait()
-        _watch(reading, folder)
-        found = {str(path.relative_to(folder)): path for path in _regular_files(folder)}
+        watch.look()
+        found = {str(path.relative_to(folder)): path for path in checked(_regular_files(folder), reading.check)}
         # 7-Zip also complains about links that it would not make; those are left out anyway.
         if complaints.is_damage(ended) or not all(
             _is_whole(entry, found, ended) for entry in files if not entry.is_special
@@ -37,8 +41,7 @@ def read_unpacked(reading: Reading, files: Sequence[Entry]) -> list[Member]:
         reading.leave_out(sorted(special))
         done, members = 0, []
         for path in found.keys() - special:
-            reading.check()
-            members.append(Member(path, digest_file(found[path])))
+            members.append(Member(path, digest_chunks(checked(read_chunks(found[path]), reading.check))))
             done += members[-1].digest.size
             reading.advance(done, None)
         order = {entry.path: index for index, entry in enumerate(files)}
@@ -47,11 +50,25 @@ def read_unpacked(reading: Reading, files: Sequence[Entry]) -> list[Member]:
         shutil.rmtree(folder)
 
 
-def _watch(reading: Reading, folder: Path) -> None:
-    """Listed sizes may lie, so look at what 7-Zip really writes."""
-    reading.check()
-    sizes = [path.lstat().st_size for path in _regular_files(folder)]
-    reading.hold_to_limits(len(sizes), sum(sizes))
+class _Watch:
+    """Looks at what 7-Zip really writes, because listed sizes may lie."""
+
+    def __init__(self, reading: Reading, folder: Path) -> None:
+        self._reading = reading
+        self._folder = folder
+        self._rested = 0.0
+
+    def look_now_and_then(self) -> None:
+        """Look, unless that has just been done: with very many files it takes longer than from one time to the next."""
+        self._reading.check()
+        began = time.monotonic()
+        if began >= self._rested:
+            self.look()
+            self._rested = time.monotonic() + REST * (time.monotonic() - began)
+
+    def look(self) -> None:
+        sizes = [path.lstat().st_size for path in checked(_regular_files(self._folder), self._reading.check)]
+        self._reading.hold_to_limits(len(sizes), sum(sizes))
 
 
 def _is_whole(entry: Entry, found: dict[str, Path], ended: Ended) -> bool:

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 PREFIX = "convert-"
@@ -26,9 +26,9 @@ def workspace(root: Path) -> Iterator[Path]:
     """A fresh folder below `root`, gone when the block is left. `root` is made when it is missing."""
     root.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
-    with (folder / LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with ExitStack() as held:
         try:
+            fcntl.flock(held.enter_context((folder / LOCK).open("w")), fcntl.LOCK_EX)
             yield folder
         finally:
             shutil.rmtree(folder)

@@ -31,16 +31,14 @@ class Answer(Enum):
     CANCELLED = "taken, and the ticket cancelled"
 
 
-def deliver(client: WebClient, delivery: Delivery, timeout: float, now: Callable[[], float] = time.time) -> Answer:
-    """Make one attempt, in about `timeout` seconds. Raises `RemoteFault` when the site does not take it, `InputFault`
-    when it may not be asked."""
-    deadline = time.monotonic() + timeout
+def deliver(client: WebClient, delivery: Delivery, now: Callable[[], float] = time.time) -> Answer:
+    """Make one attempt. Raises `RemoteFault` when the site does not take it, `InputFault` when it may not be asked."""
     body = f"ticket={delivery.ticket}".encode()
     headers = _headers(delivery, str(int(now())), body)
     with client.request("POST", delivery.url, headers=headers, body=body) as response:
         if not 200 <= response.status < 300:
             raise RemoteFault(Code.WEBHOOK_FAILED, f"The webhook answered with status {response.status}.")
-        return _understood(_read(response, deadline))
+        return _understood(_read(response))
 
 
 def sign(token: str, timestamp: str, body: bytes) -> str:
@@ -57,11 +55,11 @@ def _headers(delivery: Delivery, timestamp: str, body: bytes) -> dict[str, str]:
     }
 
 
-def _read(response: Response, deadline: float) -> bytes:
+def _read(response: Response) -> bytes:
     """The answer, as far as it comes in time and may matter. The site has taken the delivery, whatever it says now."""
     answer = b""
     with suppress(HTTPError, OSError):
-        while len(answer) < MAX_ANSWER and time.monotonic() < deadline and (piece := response.read1(PIECE)):
+        while len(answer) < MAX_ANSWER and (piece := response.read1(PIECE)):
             answer += piece
     return answer
 

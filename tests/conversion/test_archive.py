@@ -14,6 +14,7 @@ import pytest
 
 from knossosd.conversion.archive import Inspection, inspect
 from knossosd.conversion.cores import Cores
+from knossosd.conversion.errand import Errand
 from knossosd.conversion.observer import Cancelled
 from knossosd.conversion.reading import ArchiveLimits, Tools
 from knossosd.conversion.sevenzip import SevenZip
@@ -28,7 +29,7 @@ def read(
     name: str | None = None,
     limits: ArchiveLimits = LIMITS,
     advance: Callable[[int, int | None], None] = lambda _done, _total: None,
-    check: Callable[[], None] = lambda: None,
+    errand: Errand | None = None,
 ) -> Inspection:
     workspace = path.parent / "workspace"
     workspace.mkdir(exist_ok=True)
@@ -39,7 +40,7 @@ def read(
             tools=Tools(SevenZip(), Cores(path.parent / "cores"), limits),
             workspace=workspace,
             advance=advance,
-            check=check,
+            errand=errand or Errand(),
         )
     finally:
         assert list(workspace.iterdir()) == [], "something was left in the workspace"
@@ -255,16 +256,9 @@ def test_time_is_limited(tmp_path: Path) -> None:
 
 def test_calling_off_ends_7zip(tmp_path: Path) -> None:
     path = archives.pack(tmp_path / "a.7z", {"big.bin": bytes(200_000_000)}, "-mx=1")
-    calls = 0
-
-    def check() -> None:
-        nonlocal calls
-        calls += 1
-        if calls > 5:
-            raise Cancelled
-
+    errand = Errand()
     with pytest.raises(Cancelled):
-        read(path, check=check)
+        read(path, errand=errand, advance=lambda _done, _total: errand.call_off())
     if sys.platform == "linux":
         running = [program.read_bytes() for program in Path("/proc").glob("[0-9]*/cmdline")]
         assert not [line for line in running if str(path).encode() in line]

@@ -10,6 +10,7 @@ import pytest
 
 from knossosd.conversion.cache import Cache
 from knossosd.conversion.download import Download, Downloader
+from knossosd.conversion.errand import Errand
 from knossosd.conversion.guard import Guard
 from knossosd.conversion.http import WebClient
 from knossosd.conversion.known import KnownLinks
@@ -42,12 +43,19 @@ class Fetch:
         client = WebClient(self.guard, connect_timeout=2, idle_timeout=0.4, max_redirects=3)
         limits = TransferLimits(max_size=3_000_000, min_speed=10_000, window=0.3)
         downloader = Downloader(
-            client, limits, attempts, 20.0, self.leases, per_host=2, sleep=self._sleep, jitter=lambda: 0.0
+            client, limits, attempts, 20.0, self.leases, per_host=2, pause=self._pause, jitter=lambda: 0.0
         )
+        errand = Errand()
+
+        def advance(done: int, total: int | None) -> None:
+            self.told.append((done, total))
+            if len(self.told) == calls_off:
+                errand.call_off()
+
         wishes = Wishes(
+            errand=errand,
             expect_archive=archive,
-            advance=lambda done, total: self.told.append((done, total)),
-            check=lambda: self._check(calls_off),
+            advance=advance,
             log=lambda level, line: self.lines.append(f"{level.value}: {line}"),
             ask=self._ask,
         )
@@ -59,16 +67,12 @@ class Fetch:
         assert not self.target.exists(), "the partial file was left"
         return caught.value
 
-    def _sleep(self, seconds: float) -> None:
+    def _pause(self, _errand: Errand, seconds: float) -> None:
         self.slept.append(seconds)
 
     def _ask(self, image: str) -> str | None:
         self.asked.append(image)
         return self.answers.pop(0)
-
-    def _check(self, calls_off: int | None) -> None:
-        if calls_off is not None and len(self.told) >= calls_off:
-            raise Cancelled
 
 
 @pytest.fixture

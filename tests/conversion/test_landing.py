@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -29,7 +30,6 @@ def test_all_that_comes_is_in_the_file(file: IO[bytes], size: int, piece: int) -
     digest = landed.digest()
     assert (digest.size, digest.sha256) == (size, hashlib.sha256(content).hexdigest())
     assert digest.md5 == hashlib.md5(content).hexdigest()
-    landed.close()
     file.flush()
     assert Path(file.name).read_bytes() == content
 
@@ -59,7 +59,7 @@ def test_a_large_file_is_brought_to_the_disk_while_it_comes(file: IO[bytes], mon
     landed = Landing(file)
     for _ in range(8):
         landed.add(bytes(CHUNK))
-    landed.close()
+    landed.digest()
     assert on_disk
     assert on_disk[0] >= 2 * CHUNK
 
@@ -74,4 +74,25 @@ def test_a_disk_that_cannot_take_it_is_told(file: IO[bytes], monkeypatch: pytest
     with pytest.raises(OSError, match="No space"):  # noqa: PT012
         landed.add(bytes(CHUNK))
         landed.digest()
-    landed.close()
+
+
+def test_the_file_may_be_closed_while_it_is_flushed(file: IO[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = threading.Event()
+    flushed: list[int] = []
+
+    def fsync(descriptor: int) -> None:
+        closed.wait(60)
+        flushed.append(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(landing, "FLUSH_EVERY", CHUNK)
+    monkeypatch.setattr(os, "fsync", fsync)
+    written, descriptor = os.fstat(file.fileno()).st_ino, file.fileno()
+    landed = Landing(file)
+    landed.add(bytes(CHUNK))
+    file.close()
+    with Path(file.name).with_name("another").open("xb") as another:
+        assert another.fileno() == descriptor
+        closed.set()
+        assert landed._flush is not None
+        landed._flush.result()
+    assert flushed == [written]

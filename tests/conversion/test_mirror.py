@@ -6,6 +6,7 @@ import pytest
 
 from knossosd.conversion.digest import digest_file
 from knossosd.conversion.mirror import Mirror, Publication
+from knossosd.conversion.observer import Cancelled
 from knossosd.conversion.store import Store
 from knossosd.faults import Code, ServerFault
 
@@ -125,3 +126,16 @@ def test_a_mirror_that_cannot_be_written_is_our_fault(tmp_path: Path, archive: P
         with pytest.raises(ServerFault) as caught:
             publish(publication, archive)
         assert caught.value.finding.code is Code.MIRROR_FAILED
+
+
+def test_a_name_of_other_means_is_compared_only_as_long_as_somebody_waits(mirror: Mirror, archive: Path) -> None:
+    published = mirror.path / "my mod" / "1.0.0" / "core.7z"
+    published.parent.mkdir(parents=True)
+    published.write_bytes(archive.read_bytes())
+
+    def call_off() -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled), mirror.publication(call_off) as publication:
+        publish(publication, archive)
+    assert files(mirror.path) == ["my mod", "my mod/1.0.0", "my mod/1.0.0/core.7z"]

@@ -19,12 +19,12 @@ def a_delivery(url: str) -> Delivery:
 
 
 def client(*trusted: str) -> WebClient:
-    return WebClient(Guard(trusted), connect_timeout=1, idle_timeout=0.3, max_redirects=0)
+    return WebClient(Guard(trusted), connect_timeout=1, idle_timeout=0.3, max_redirects=0, time_limit=1)
 
 
 def test_the_body_is_the_old_one_and_the_rest_stands_in_headers(host: Host) -> None:
     url = host.link("/hook", hosts.says(200, b"thanks"))
-    assert deliver(client("127.0.0.1"), a_delivery(url), 2, now=lambda: 1700000000.9) is Answer.NOTED
+    assert deliver(client("127.0.0.1"), a_delivery(url), now=lambda: 1700000000.9) is Answer.NOTED
     [request] = host.requests
     assert (request.command, request.body) == ("POST", b"ticket=42")
     assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
@@ -36,7 +36,7 @@ def test_the_body_is_the_old_one_and_the_rest_stands_in_headers(host: Host) -> N
 def test_a_delivery_keeps_its_id(host: Host) -> None:
     url = host.link("/hook", hosts.says(200))
     for now in (1.0, 2.0):
-        deliver(client("127.0.0.1"), a_delivery(url), 2, now=lambda now=now: now)
+        deliver(client("127.0.0.1"), a_delivery(url), now=lambda now=now: now)
     assert {request.headers["X-Knossos-Delivery"] for request in host.requests} == {"an-id"}
     assert len({request.headers["X-Knossos-Signature"] for request in host.requests}) == 2
 
@@ -53,29 +53,29 @@ def test_a_delivery_keeps_its_id(host: Host) -> None:
     ],
 )
 def test_only_a_clear_answer_cancels(host: Host, body: bytes, answer: Answer) -> None:
-    assert deliver(client("127.0.0.1"), a_delivery(host.link("/hook", hosts.says(200, body))), 2) is answer
+    assert deliver(client("127.0.0.1"), a_delivery(host.link("/hook", hosts.says(200, body)))) is answer
 
 
 @pytest.mark.parametrize("status", [302, 404, 500])
 def test_a_site_that_does_not_take_it_is_asked_again(host: Host, status: int) -> None:
     url = host.link("/hook", hosts.says(status, Location="http://127.0.0.1/elsewhere"))
     with pytest.raises(RemoteFault) as caught:
-        deliver(client("127.0.0.1"), a_delivery(url), 2)
+        deliver(client("127.0.0.1"), a_delivery(url))
     assert caught.value.finding.code is Code.WEBHOOK_FAILED
     assert len(host.requests) == 1
 
 
 def test_a_silent_site_is_not_waited_for(host: Host) -> None:
     with pytest.raises(RemoteFault):
-        deliver(client("127.0.0.1"), a_delivery(host.link("/hook", hosts.stays_silent)), 2)
+        deliver(client("127.0.0.1"), a_delivery(host.link("/hook", hosts.stays_silent)))
 
 
 @pytest.mark.parametrize("behaviour", [hosts.drips, hosts.drops(b"{}", 1), hosts.never_ends])
 def test_a_site_that_takes_it_and_rambles_on_has_taken_it(host: Host, behaviour: hosts.Behaviour) -> None:
-    assert deliver(client("127.0.0.1"), a_delivery(host.link("/hook", behaviour)), 0.5) is Answer.NOTED
+    assert deliver(client("127.0.0.1"), a_delivery(host.link("/hook", behaviour))) is Answer.NOTED
 
 
 @pytest.mark.parametrize("url", ["http://localhost/", "http://127.0.0.1/", "http://127.8.8.8/", "http://[::1]/"])
 def test_sites_of_this_machine_are_refused(url: str) -> None:
     with pytest.raises(InputFault):
-        deliver(client(), a_delivery(url), 2)
+        deliver(client(), a_delivery(url))

@@ -1,0 +1,92 @@
+"""Outgoing requests end in time, and leave no connection open."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from urllib3.exceptions import HTTPError
+
+from knossosd.conversion.errand import Errand
+from knossosd.conversion.guard import Guard
+from knossosd.conversion.http import WebClient
+from knossosd.conversion.observer import Cancelled
+from knossosd.faults import Code, RemoteFault
+from knossosd.settings import Settings
+from tests import hosts
+from tests.hosts import Host, Request
+
+pytestmark = pytest.mark.timeout(30)
+
+AGES = 600.0
+
+
+@pytest.fixture
+def client() -> WebClient:
+    return WebClient(Guard(["127.0.0.1"]), connect_timeout=AGES, idle_timeout=AGES, max_redirects=3)
+
+
+@pytest.fixture
+def quick() -> WebClient:
+    """The client for webhooks, with a short time limit."""
+    return WebClient.for_webhooks(Settings(TRUSTED_HOSTS=("127.0.0.1",), WEBHOOK_TIMEOUT=0.3))
+
+
+def drips(say: bytes) -> hosts.Behaviour:
+    def behave(request: Request) -> None:
+        request.wfile.write(say)
+        while True:
+            request.wfile.write(b"x")
+            time.sleep(0.02)
+
+    return behave
+
+
+@pytest.mark.parametrize("say", [b"", b"HTTP/1.1 200 OK\r\nX-Header: "])
+def test_the_time_for_a_webhook_is_limited_however_it_drips(say: bytes, host: Host, quick: WebClient) -> None:
+    with pytest.raises(RemoteFault) as caught, quick.request("POST", host.link("/hook", drips(say)), body=b"x"):
+        pytest.fail("there is no answer")
+    assert caught.value.finding.code is Code.DOWNLOAD_TOO_SLOW
+
+
+def test_an_answer_to_a_webhook_that_has_no_end_is_cut_off_and_still_counts(host: Host, quick: WebClient) -> None:
+    def read_all(read: Callable[[int], bytes]) -> None:
+        try:
+            while read(1000):
+                pass
+        except HTTPError:
+            pass
+
+    drip = drips(b"HTTP/1.1 200 OK\r\n\r\n")
+    with quick.request("POST", host.link("/hook", drip), body=b"x") as response:
+        read_all(response.read1)
+        assert response.status == 200
+
+
+def test_a_body_that_breaks_off_is_a_fault_of_the_host(host: Host, client: WebClient) -> None:
+    link = host.link("/a", hosts.says(200, b"short", Content_Length=100))
+    with pytest.raises(RemoteFault) as caught, client.request("GET", link) as response:
+        response.read()
+    assert caught.value.finding.code is Code.DOWNLOAD_FAILED
+
+
+def test_no_request_is_made_for_an_errand_that_was_called_off(host: Host, client: WebClient) -> None:
+    errand = Errand()
+    errand.call_off()
+    with pytest.raises(Cancelled), client.on(errand).request("GET", host.link("/a", hosts.says(200))):
+        pytest.fail("it was made")
+    assert host.requests == []
+
+
+def test_a_connection_ends_with_its_request(host: Host, client: WebClient) -> None:
+    ended = threading.Event()
+
+    def behave(request: Request) -> None:
+        request.answer(200, b"x" * 100, Content_Length=1000)
+        request.connection.recv(1)
+        ended.set()
+
+    with client.request("GET", host.link("/a", behave)) as response:
+        assert response.read1(100) == b"x" * 100
+        assert not ended.is_set()
+    assert ended.wait(AGES)
