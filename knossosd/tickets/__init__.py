@@ -7,6 +7,7 @@
     questions.py   captchas, asked by a conversion and answered by a watcher
     reaper.py      tickets whose worker vanished
     webhooks.py    telling the site that submitted
+    workers.py     the processes that live
     keys.py        how the keys in Redis are named
 
 The ticket record is the truth; the queue only wakes workers. Every key has a lifetime.

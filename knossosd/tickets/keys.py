@@ -14,6 +14,9 @@ QUEUE = "knossosd:queue"
 WORKING = "knossosd:working"
 """Sorted set of the tickets that a worker holds, by the time of the claim."""
 
+PROCESSES = "knossosd:processes"
+"""Set of the names of the processes that live."""
+
 
 def record(ticket: int) -> str:
     """Hash: the ticket record."""
@@ -53,6 +56,11 @@ def answers(ticket: int) -> str:
 def shared_lease(name: str) -> str:
     """String with a short lifetime: the owner of something that only one may hold at a time."""
     return f"knossosd:lease:{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()}"
+
+
+def process(name: str) -> str:
+    """String with a short lifetime: the sign of life of a process."""
+    return f"knossosd:process:{name}"
 
 
 def all_of(ticket: int) -> list[str]:
