@@ -116,6 +116,9 @@ class Settings(BaseModel):
         default=30, gt=0, description="A worker that was silent for this long counts as vanished."
     )
     max_attempts: int = Field(default=3, gt=0, description="Workers that may vanish over a ticket before it fails.")
+    min_free_disk: int = Field(
+        default=GIB, ge=0, description="Free bytes on the mirror's disk below which no ticket is taken."
+    )
     answer_timeout: float = Field(default=120, gt=0, description="How long a captcha waits for somebody's answer.")
 
     @field_validator("mirror_path", "sevenzip")

@@ -13,10 +13,11 @@ import logging
 import sys
 from functools import cache
 
-from huey import RedisHuey, crontab
+from huey import crontab
 
 from knossosd import logs
 from knossosd import settings as settings_module
+from knossosd.consumers import Queue
 from knossosd.conversion import workspace
 from knossosd.conversion.http import WebClient
 from knossosd.conversion.memory import Memory
@@ -27,22 +28,23 @@ from knossosd.conversion.toolbox import Toolbox
 from knossosd.faults import Code, Finding, InputFault
 from knossosd.repo.document import DocumentLimits, parse
 from knossosd.tickets import webhooks
-from knossosd.tickets.connection import connect, connection_pool
+from knossosd.tickets.connection import connect
 from knossosd.tickets.execution import Execution
 from knossosd.tickets.leases import SharedLeases
 from knossosd.tickets.reaper import reap
 from knossosd.tickets.store import Tickets
 
 log = logging.getLogger(__name__)
-logs.set_up()
 
 try:
     settings = settings_module.current()
 except settings_module.SettingsError as error:
-    sys.exit(f"knossosd: {error}")
+    logs.set_up("consumer")
+    log.critical("%s", error)
+    sys.exit(2)
 
-huey = RedisHuey("knossosd.convert", results=False, connection_pool=connection_pool(settings, "queue"))
-upkeep = RedisHuey("knossosd.upkeep", results=False, connection_pool=connection_pool(settings, "queue"))
+huey = Queue("knossosd.convert", "worker", settings)
+upkeep = Queue("knossosd.upkeep", "upkeep", settings)
 
 
 @huey.task(name="convert")

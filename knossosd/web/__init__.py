@@ -5,5 +5,6 @@ app.py      all routes on one Bottle app, and what happens when one fails
 api.py      submitting, asking and retrieving;  forms.py  reading what is submitted;  access.py  who may
 drop.py     uploads;  mirror.py  serving the mirror
 live.py     watching a ticket;  feed.py  one reader of events for all watchers;  socket.py  WebSockets
+ops.py      whether this server is well;  disk.py  how much room there is
 pages.py    the pages, with templates/ and static/
 """

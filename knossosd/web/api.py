@@ -12,6 +12,7 @@ from typing import Any
 import bottle
 from bottle import HTTPResponse, request
 
+from knossosd import logs
 from knossosd.faults import Code
 from knossosd.repo.document import DocumentLimits, InvalidDocument, json_schema, parse
 from knossosd.repo.models import Repo
@@ -76,6 +77,7 @@ class _Api:
         receipt = self.tickets.create(
             document, title=_title(reading.repo), webhook=webhook, use_cache=not _is_on(form.get("no_cache"))
         )
+        logs.ticket.set(receipt.ticket)
         try:
             self.wake(receipt.ticket)
         except BaseException:
@@ -106,6 +108,7 @@ class _Api:
         found = self.tickets.get(int(number)) if number.isascii() and number.isdecimal() else None
         if found is None:
             return {"json": None, "success": False, "finished": True, "found": False}
+        logs.ticket.set(found.number)
         if not hmac.compare_digest(str(form.get("token", "")).encode(), found.token.encode()):
             return HTTPResponse("Failed to validate token!", 403)
         if found.state is not State.DONE:

@@ -10,9 +10,10 @@ import bottle
 import redis
 from bottle import HTTPResponse, request
 
+from knossosd import logs
 from knossosd.settings import Settings
 from knossosd.tickets.store import Tickets
-from knossosd.web import api, drop, live, mirror, pages
+from knossosd.web import api, drop, live, mirror, ops, pages
 from knossosd.web.feed import Feed
 
 log = logging.getLogger(__name__)
@@ -32,12 +33,14 @@ def make_app(settings: Settings, tickets: Tickets, wake: Callable[[int], None], 
     """The app. `wake` tells a worker that a ticket waits; `feed` shows events to watchers."""
     app = bottle.Bottle()
     app.install(_Border())
+    app.add_hook("before_request", lambda: logs.ticket.set(None))  # a connection may bring several requests
     for status, handler in ((400, _bad_request), (404, _not_found), (405, _not_allowed)):
         app.error(status, handler)
     api.install(app, settings, tickets, wake)
     drop.install(app, settings)
     live.install(app, tickets, feed)
     mirror.install(app, settings)
+    ops.install(app, settings)
     pages.install(app, settings)
     return app
 
@@ -50,6 +53,7 @@ class _Border:
 
     def apply(self, callback: Callback, _route: bottle.Route) -> Callback:
         def guarded(*args: Any, **kwargs: Any) -> Any:
+            logs.ticket.set(kwargs.get("ticket"))
             try:
                 answer = callback(*args, **kwargs)
                 sent = answer if isinstance(answer, HTTPResponse) else bottle.response

@@ -129,8 +129,8 @@ class Feed:
         while True:
             try:
                 with self.client.client() as connection:  # type: ignore[no-untyped-call]
-                    self._reader_id = connection.client_id()
                     while True:
+                        self._reader_id = connection.client_id()  # another one when Redis was away
                         self._read(connection)
             except redis.RedisError as error:
                 log.warning("the events cannot be read, trying again: %s", error)
