@@ -53,7 +53,7 @@ is_taken() {
 answers() {
   (
     exec 3<> "$(device)"
-    printf 'GET /schema.json HTTP/1.0\r\n\r\n' >&3
+    printf 'GET /healthz HTTP/1.0\r\n\r\n' >&3
     read -r -t 10 <&3
   ) 2> /dev/null
 }
@@ -64,7 +64,7 @@ device() {
 }
 
 start_supervisor() {
-  supervisord -n -c supervisord.conf > var/log/launch.log 2>&1 &
+  supervisord -n --silent -c supervisord.conf > var/log/launch.log 2>&1 &
   supervisor=$!
   trap 'kill -TERM "$supervisor" 2> /dev/null || true' TERM INT HUP
 }
@@ -72,7 +72,7 @@ start_supervisor() {
 wait_until_ready() {
   local waited=0
   until answers; do
-    kill -0 "$supervisor" 2> /dev/null || stop "The server did not start: see var/log/launch.log."
+    kill -0 "$supervisor" 2> /dev/null || stop "The server did not start: see the files in var/log/."
     waited=$((waited + 1))
     if [ "$waited" -gt "$READY_TRIES" ]; then
       kill -TERM "$supervisor"

@@ -9,12 +9,14 @@ The rooms, from the front doors down; each calls only rooms below it:
 
     cli/         the verbs of the command line
     web/         HTTP and WebSocket on one gevent server
-    tasks.py     the two Huey queues and their thin tasks;  messages.py  what stands in them
+    tasks.py     the two Huey queues and their thin tasks
+    consumers.py what runs them;  messages.py  what stands in them
     tickets/     what Redis holds: tickets, events, leases, results
     conversion/  one conversion, start to end, without a server: begin at pipeline.py
     repo/        the repo document: pure functions and types
     settings.py  every setting
     faults.py    what can go wrong, as data
+    logs.py      how every process logs;  parent.py  ending with who started it;  embedded.py  the Valkey server
 
 Ideas that carry it: the ticket record is the truth and the queue only wakes workers; live events are one Redis stream
 that late and live watchers read alike; archives are hashed while 7-Zip streams them, not unpacked to disk; what is

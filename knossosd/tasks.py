@@ -14,10 +14,11 @@ import sys
 from collections.abc import Iterable
 from functools import cache
 
-from huey import RedisHuey, crontab
+from huey import crontab
 
 from knossosd import logs
 from knossosd import settings as settings_module
+from knossosd.consumers import Queue
 from knossosd.conversion import workspace
 from knossosd.conversion.http import WebClient
 from knossosd.conversion.memory import Memory
@@ -26,10 +27,9 @@ from knossosd.conversion.pipeline import Conversion
 from knossosd.conversion.pipeline import convert as run_pipeline
 from knossosd.conversion.toolbox import Toolbox
 from knossosd.faults import Code, Finding, InputFault, RemoteFault
-from knossosd.messages import JsonMessages
 from knossosd.repo.document import DocumentLimits, parse
 from knossosd.tickets import webhooks
-from knossosd.tickets.connection import connect, connection_pool
+from knossosd.tickets.connection import connect
 from knossosd.tickets.ending import Ended, Outcome
 from knossosd.tickets.execution import Execution
 from knossosd.tickets.leases import SharedLeases
@@ -39,21 +39,16 @@ from knossosd.tickets.store import Tickets
 from knossosd.tickets.wake import Wake
 
 log = logging.getLogger(__name__)
-logs.set_up()
 
 try:
     settings = settings_module.current()
 except settings_module.SettingsError as error:
-    sys.exit(f"knossosd: {error}")
+    logs.set_up("consumer")
+    log.critical("%s", error)
+    sys.exit(2)
 
-
-def _queue(name: str) -> RedisHuey:
-    return RedisHuey(name, results=False, serializer=messages, connection_pool=connection_pool(settings, "queue"))
-
-
-messages = JsonMessages()
-huey = _queue("knossosd.convert")
-upkeep = _queue("knossosd.upkeep")
+huey = Queue("knossosd.convert", "worker", settings)
+upkeep = Queue("knossosd.upkeep", "upkeep", settings)
 
 
 @huey.task(name="convert")
@@ -108,7 +103,7 @@ def look_after_tickets() -> None:
     waiting, failed = reap(tickets())
     for number in waiting:
         log.warning("the worker of ticket %d vanished, the ticket waits again", number)
-    heard = {message.args[0] for message in messages.readable(huey.storage.enqueued_items())}
+    heard = {message.args[0] for message in huey.serializer.readable(huey.storage.enqueued_items())}
     for number in unheard(tickets(), heard):
         convert(number)
     see_to_deliveries([*failed, *expire_old(tickets())])

@@ -118,6 +118,10 @@ class Checkout:
     def logs(self) -> str:
         return "\n".join(path.read_text() for path in sorted((self.folder / "var" / "log").glob("*.log")))
 
+    def log_lines(self, name: str) -> list[dict[str, Any]]:
+        """What the program `name` has logged, each line of which must be JSON."""
+        return [json.loads(line) for line in (self.folder / "var" / "log" / f"{name}.log").read_text().splitlines()]
+
     def processes(self) -> list[psutil.Process]:
         """Every process that works in this checkout, or was started with its paths."""
         found = []

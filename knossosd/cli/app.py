@@ -5,9 +5,10 @@ to replace first.
 """
 
 import json
+import logging
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -15,6 +16,9 @@ from rich.markup import escape
 
 from knossosd.cli import tickets, webhooks
 from knossosd.cli.exits import Exit, Stop
+
+if TYPE_CHECKING:
+    from knossosd.settings import Settings
 
 EPILOG = (
     "[bold]Exit codes[/bold]: 0 done, 1 the conversion failed, 2 the document or the call is not valid, "
@@ -42,6 +46,8 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show neither progres
 UseCache = Annotated[bool, typer.Option("--cache/--no-cache", help="Use what earlier conversions found out.")]
 ServerUrl = Annotated[str, typer.Option("--server", envvar="KNOSSOSD_SERVER", help="Address of the server.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 LOCAL_SERVER = "http://localhost:8080"
 
@@ -184,11 +190,29 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 @app.command(rich_help_panel=OPERATORS)
+def logs(
+    ticket: Annotated[int | None, typer.Option(help="Only what is about this ticket.")] = None,
+    level: Annotated[LogLevel, typer.Option(help="The lowest level that is shown.", case_sensitive=False)] = "INFO",
+    lines: Annotated[int | None, typer.Option(min=0, help="The newest so many; 200, or all of a ticket.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is logged from now on.")] = False,
+) -> None:
+    """Show what all programs have logged, in order of time.
+
+    Example: [cyan]python knossosd.py logs --level WARNING --follow[/cyan]
+    """
+    from knossosd.cli import logs as verb
+    from knossosd.settings import VAR
+
+    wanted = verb.Wanted(ticket, logging.getLevelNamesMapping()[level])
+    verb.show(VAR / "log", wanted, lines=lines, follow=follow)
+
+
+@app.command(rich_help_panel=OPERATORS)
 def cache(as_json: AsJson = False) -> None:
     """Show what is remembered of earlier conversions."""
     from knossosd.cli import cache as verb
 
-    verb.show(_settings_of_the_server(), as_json)
+    verb.show(_settings(), as_json)
 
 
 @app.command(rich_help_panel=OPERATORS)
@@ -196,7 +220,7 @@ def forget() -> None:
     """Forget all that is remembered of earlier conversions. Published archives stay."""
     from knossosd.cli import cache as verb
 
-    verb.clear(_settings_of_the_server())
+    verb.clear(_settings())
 
 
 @app.command(rich_help_panel=OPERATORS)
@@ -216,7 +240,7 @@ def serve() -> None:
     # gevent has to come before everything that opens sockets.
     from knossosd.web import server
 
-    server.serve(_settings_of_the_server())
+    server.serve(_settings_of_program("web"))
 
 
 @app.command(rich_help_panel=PROGRAMS)
@@ -224,15 +248,27 @@ def redis() -> None:
     """Run the embedded Valkey server, unless the settings name another one."""
     from knossosd import embedded
 
-    raise typer.Exit(embedded.run(_settings_of_the_server()))
+    raise typer.Exit(embedded.run(_settings_of_program("redis")))
 
 
-def _settings_of_the_server() -> "Settings":  # type: ignore[name-defined]  # noqa: F821
-    from knossosd import logs
+def _settings() -> "Settings":
     from knossosd.settings import SettingsError, current
 
-    logs.set_up()
     try:
         return current()
     except SettingsError as error:
         raise Stop(Exit.INVALID, str(error)) from None
+
+
+def _settings_of_program(name: str) -> "Settings":
+    """The settings, for a program that logs from now on."""
+    from knossosd import logs
+
+    logs.set_up(name)
+    try:
+        settings = _settings()
+    except Stop as stop:
+        logging.getLogger(__name__).critical("%s", stop)
+        raise typer.Exit(stop.code) from None
+    logs.hide(settings.api_keys)
+    return settings

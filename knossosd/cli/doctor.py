@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import redis
@@ -14,7 +15,8 @@ import redis
 from knossosd.conversion.sevenzip import SevenZip
 from knossosd.faults import ServerFault
 from knossosd.settings import GIB, VAR, Settings, SettingsError, load, settings_file
-from knossosd.tickets.connection import connect
+from knossosd.tickets.connection import connect_once
+from knossosd.tickets.workers import Living, living
 
 ENOUGH_DISK = 5 * GIB
 ENOUGH_FILES = 4096
@@ -43,6 +45,7 @@ def examine() -> Iterator[Check]:
     yield Check("API keys", bool(settings.api_keys), str(len(settings.api_keys)), "Add one to API_KEYS.")
     yield _sevenzip(settings)
     yield _redis(settings)
+    yield from _processes(settings)
     yield from _mirror(settings)
     yield _disk("Work folder", settings.work_path)
     yield _port(settings)
@@ -66,9 +69,7 @@ def _sevenzip(settings: Settings) -> Check:
 def _redis(settings: Settings) -> Check:
     name = settings.redis or "embedded"
     try:
-        client = connect(settings, "doctor")
-        client.set_retry(redis.retry.Retry(redis.backoff.NoBackoff(), 0))
-        info = dict(client.info())
+        info = dict(connect_once(settings, "doctor").info())
     except redis.RedisError as error:
         hint = "Check REDIS." if settings.redis else "It runs while the server runs: ./launch.sh"
         return Check("Redis", False, f"{name}: {error}", hint)
@@ -77,6 +78,24 @@ def _redis(settings: Settings) -> Check:
     return Check(
         "Redis", persistent, f"{name}, version {version}", "Turn on its append-only file, or a restart loses tickets."
     )
+
+
+def _processes(settings: Settings) -> Iterator[Check]:
+    """Who shows that it lives; nothing when Redis is away, which has been said."""
+    try:
+        found = living(connect_once(settings, "doctor"))
+    except redis.RedisError:
+        return
+    for program in ("web", "worker", "upkeep"):
+        processes = [_in_words(process) for process in found if process.kind == program]
+        hint = "Does the server run? Then `python knossosd.py logs --level WARNING` says why this does not."
+        yield Check(program.capitalize(), bool(processes), "; ".join(processes) or "no process lives", hint)
+
+
+def _in_words(process: Living) -> str:
+    since = datetime.fromtimestamp(process.since, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    busy = "" if process.ticket is None else f", at ticket {process.ticket}"
+    return f"{process.pid} on {process.host} since {since}{busy}"
 
 
 def _mirror(settings: Settings) -> Iterator[Check]:
@@ -103,8 +122,8 @@ def _port(settings: Settings) -> Check:
     host, port = settings.api_listen
     try:
         with socket.create_connection((host, port), timeout=2) as connection:
-            connection.sendall(f"GET /schema.json HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
-            ours = b"repo document" in connection.makefile("rb").read(2048)
+            connection.sendall(f"GET /healthz HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
+            ours = b'{"alive": true}' in connection.makefile("rb").read(2048)
     except OSError:
         return Check("Port", True, f"{host}:{port} is free; the server does not run")
     running = (VAR / "supervisord.pid").exists()

@@ -3,7 +3,7 @@
 from typing import Any
 
 import redis
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 
 from knossosd.settings import Settings
@@ -18,6 +18,9 @@ RETRIES = 8
 CONNECTIONS = 50
 """Connections of one process. Who comes when all are in use waits for one: a crowd must not be sent away."""
 
+GLANCE = 2.0
+"""Seconds that somebody waits who only wants to know whether the server is there."""
+
 
 def connect(settings: Settings, name: str) -> redis.Redis:
     """A client of the server that the settings name; no connection is made yet.
@@ -25,6 +28,18 @@ def connect(settings: Settings, name: str) -> redis.Redis:
     `name` ("web", "worker"…) is how the connection shows in `CLIENT LIST`. Replies are decoded as UTF-8.
     """
     return redis.Redis(connection_pool=connection_pool(settings, name, decode_responses=True))
+
+
+def connect_once(settings: Settings, name: str) -> redis.Redis:
+    """A client like `connect`'s, but each command is tried once, and has to be answered at a glance."""
+    return redis.Redis.from_url(
+        settings.redis_url,
+        client_name=f"knossosd-{name}",
+        socket_timeout=GLANCE,
+        socket_connect_timeout=GLANCE,
+        retry=Retry(NoBackoff(), 0),
+        decode_responses=True,
+    )
 
 
 def connection_pool(settings: Settings, name: str, **options: Any) -> redis.ConnectionPool:

@@ -26,6 +26,9 @@ DELIVERIES = "knossosd:deliveries"
 NEWS = "knossosd:news"
 """Channel on which the key of a ticket's stream is told when something was added to it."""
 
+PROCESSES = "knossosd:processes"
+"""Set of the names of the processes that live."""
+
 
 def record(ticket: int) -> str:
     """Hash: the ticket record."""
@@ -85,6 +88,11 @@ def delivery(delivery_id: str) -> str:
 def shared_lease(name: str) -> str:
     """String with a short lifetime: the owner of something that only one may hold at a time."""
     return f"knossosd:lease:{_hashed(name)}"
+
+
+def process(name: str) -> str:
+    """String with a short lifetime: the sign of life of a process."""
+    return f"knossosd:process:{name}"
 
 
 def all_of(ticket: int) -> list[str]:

@@ -6,5 +6,6 @@ api.py      submitting, asking and retrieving;  forms.py  reading what is submit
 lookup.py   looking tickets up, for many at once
 drop.py     uploads;  mirror.py  serving the mirror
 live.py     watching a ticket;  feed.py  one reader of events for all watchers;  socket.py  WebSockets
+ops.py      whether this server is well;  disk.py  how much room there is
 pages.py    the pages, with templates/ and static/
 """

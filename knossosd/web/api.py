@@ -12,6 +12,7 @@ import bottle
 import redis
 from bottle import HTTPResponse, request
 
+from knossosd import logs
 from knossosd.faults import Code
 from knossosd.repo.document import DocumentLimits, InvalidDocument, json_schema, parse
 from knossosd.repo.models import Repo
@@ -95,6 +96,7 @@ class _Api:
         except NotTaken as reason:
             headers = {} if isinstance(reason, KeyReused) else {"Retry_After": str(reason.after)}
             return refused(STATUS_OF[type(reason)], str(reason), **headers)
+        logs.ticket.set(receipt.ticket)
         try:
             self.wake.worker(receipt.ticket)
         except redis.RedisError as error:  # the ticket waits all the same, and upkeep wakes a worker for it
@@ -149,6 +151,7 @@ class _Api:
         found = self.tickets.get(int(number)) if number.isascii() and number.isdecimal() else None
         if found is None:
             return missing
+        logs.ticket.set(found.number)
         if not hmac.compare_digest(str(form.get("token", "")).encode(), found.token.encode()):
             return HTTPResponse("Failed to validate token!", 403)
         return found

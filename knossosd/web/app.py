@@ -10,10 +10,11 @@ import bottle
 import redis
 from bottle import HTTPResponse, request
 
+from knossosd import logs
 from knossosd.settings import Settings
 from knossosd.tickets.store import Tickets
 from knossosd.tickets.wake import Wake
-from knossosd.web import api, drop, live, mirror, monitor, pages
+from knossosd.web import api, drop, live, mirror, monitor, ops, pages
 from knossosd.web.answers import refused
 from knossosd.web.feed import Feed
 from knossosd.web.lookup import Lookup
@@ -35,6 +36,7 @@ def make_app(settings: Settings, tickets: Tickets, wake: Wake, feed: Feed) -> bo
     """The app. `wake` is for what workers have to do; `feed` shows events to watchers."""
     app = bottle.Bottle()
     app.install(_Border())
+    app.add_hook("before_request", lambda: logs.ticket.set(None))  # a connection may bring several requests
     for status, handler in ((400, _bad_request), (404, _not_found), (405, _not_allowed)):
         app.error(status, handler)
     lookup = Lookup(tickets)
@@ -43,6 +45,7 @@ def make_app(settings: Settings, tickets: Tickets, wake: Wake, feed: Feed) -> bo
     drop.install(app, settings)
     live.install(app, lookup, feed)
     mirror.install(app, settings)
+    ops.install(app, settings)
     pages.install(app, settings)
     return app
 
@@ -55,6 +58,7 @@ class _Border:
 
     def apply(self, callback: Callback, _route: bottle.Route) -> Callback:
         def guarded(*args: Any, **kwargs: Any) -> Any:
+            logs.ticket.set(kwargs.get("ticket"))
             try:
                 answer = callback(*args, **kwargs)
                 sent = answer if isinstance(answer, HTTPResponse) else bottle.response

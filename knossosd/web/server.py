@@ -12,7 +12,6 @@ monkey.patch_all()
 import fcntl
 import gc
 import logging
-import re
 import resource
 import signal
 import socket
@@ -22,14 +21,17 @@ from typing import IO, Any
 
 import gevent
 import redis
+from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
 
+from knossosd import parent
 from knossosd.settings import VAR, Settings
-from knossosd.tickets.connection import connect
+from knossosd.tickets.connection import connect, connect_once
 from knossosd.tickets.store import Tickets
+from knossosd.tickets.workers import Heartbeat
 from knossosd.web.app import make_app
 from knossosd.web.feed import Feed
-from knossosd.web.socket import SocketHandler
+from knossosd.web.socket import SERVICE_RESTART, SocketHandler, close_all
 
 log = logging.getLogger("knossosd.web")
 
@@ -43,12 +45,9 @@ PATIENCE = 30.0
 FAREWELL = 5.0
 """Seconds that a stopping server gives to requests which are being answered."""
 
-SECRETS = re.compile(r"(/drop/\d+/)[^/ ?]+|\?[^ ]*")
-"""What must not stand in the log: tokens in paths, and everything behind a question mark."""
-
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. Ends the process with one sentence when it cannot begin."""
+    """Serve until SIGTERM or SIGINT. Ends the process with one line in the log when it cannot begin."""
     from knossosd import tasks  # its Huey instances need patched sockets as well
 
     _allow_open_files()
@@ -58,15 +57,20 @@ def serve(settings: Settings) -> None:
     _wait_for(client)
     feed = Feed(client)
     app = make_app(settings, Tickets(client, settings), tasks.wake, feed)
+    gevent.get_hub().print_exception = _log_uncaught  # type: ignore[method-assign, assignment]
     options: Any = {"handler_class": SocketHandler, "log": _RequestLog(), "error_log": logging.getLogger("gevent")}
-    server = WSGIServer(listener, app, **options)
+    server = WSGIServer(listener, app, spawn=Pool(), **options)
     for number in (signal.SIGTERM, signal.SIGINT):
-        gevent.signal_handler(number, gevent.spawn, server.stop, FAREWELL)
+        gevent.signal_handler(number, gevent.spawn, _stop, server)
+    parent.end_with_supervisor(signal.SIGTERM)
+    heartbeat = Heartbeat(connect_once(settings, "heartbeat"), "web")
+    heartbeat.start()
     feed.start()
     gc.freeze()  # what was loaded so far stays for good; searching it for garbage would make everybody wait
     log.info("listening on http://%s:%d", host, port)
     server.serve_forever(stop_timeout=FAREWELL)
     feed.stop()
+    heartbeat.stop()
     log.info("stopped")
 
 
@@ -75,6 +79,15 @@ def _allow_open_files() -> None:
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _stop(server: WSGIServer) -> None:
+    """Take no more connections, and send watchers to other web processes; `serve_forever` then ends the rest."""
+    server.stop_accepting()
+    while accepted := server.do_read():  # the kernel has greeted them in our name
+        server.do_handle(*accepted)
+    server.close()
+    close_all(SERVICE_RESTART)
 
 
 def _listen(host: str, port: int) -> tuple[socket.socket, IO[str]]:
@@ -90,7 +103,8 @@ def _listen(host: str, port: int) -> tuple[socket.socket, IO[str]]:
             _bind(family, address, share=False).close()
         listener = _bind(family, address, share=True)
     except OSError as error:
-        sys.exit(f"knossosd: cannot listen on {host}:{port}: {error.strerror}. Is another server running there?")
+        log.critical("cannot listen on %s:%d: %s. Is another server running there?", host, port, error.strerror)
+        sys.exit(1)
     fcntl.flock(lock, fcntl.LOCK_SH)
     listener.listen(BACKLOG)
     return listener, lock
@@ -134,7 +148,8 @@ def _wait_for(client: redis.Redis) -> None:
             return
         except redis.RedisError as error:
             if time.monotonic() > deadline:
-                sys.exit(f"knossosd: Redis does not answer: {error}")
+                log.critical("Redis does not answer: %s", error)
+                sys.exit(1)
             gevent.sleep(0.2)
 
 
@@ -142,4 +157,9 @@ class _RequestLog:
     """What pywsgi writes its lines to. They have their own time, in the format that tools for access logs read."""
 
     def write(self, line: str) -> None:
-        sys.stderr.write(SECRETS.sub(lambda match: f"{match[1]}…" if match[1] else "?…", line))
+        log.info("%s", line.rstrip())
+
+
+def _log_uncaught(context: object, _kind: object, error: object, _trace: object) -> None:
+    """What gevent does with what a greenlet lets out, instead of writing many lines to standard error."""
+    log.error("%s failed", context, exc_info=error if isinstance(error, BaseException) else None)

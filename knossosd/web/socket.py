@@ -12,6 +12,7 @@ import time
 from contextlib import suppress
 from socket import SHUT_RDWR
 from typing import Any
+from weakref import WeakSet
 
 import gevent
 from gevent.pywsgi import Input, WSGIHandler
@@ -39,10 +40,13 @@ DRAINED = 1024 * 1024
 DRAIN_TIME = 2.0
 """Seconds that this may take."""
 
-NORMAL, PROTOCOL_ERROR, NOT_TEXT, TOO_BIG, TRY_AGAIN = 1000, 1002, 1007, 1009, 1013
+NORMAL, PROTOCOL_ERROR, NOT_TEXT, TOO_BIG, SERVICE_RESTART, TRY_AGAIN = 1000, 1002, 1007, 1009, 1012, 1013
 """Status codes of RFC 6455 for the end of a connection."""
 
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
+
+_open: WeakSet["LiveSocket"] = WeakSet()
+"""Every socket of this process."""
 
 
 class Closed(Exception):
@@ -66,6 +70,7 @@ class LiveSocket:
         websocket.closed = True  # the library must not say good-bye once more
         self._pulse = gevent.get_hub().loop.timer(PING_INTERVAL, PING_INTERVAL)
         self._pulse.start(self._ping)
+        _open.add(self)
 
     def offer(self, frames: bytes) -> None:
         """Send frames without waiting. Raises `Closed` when the peer is gone, or too slow and sent away."""
@@ -188,6 +193,12 @@ def text_frame(payload: bytes) -> bytes:
     return _frame(TEXT, payload)
 
 
+def close_all(code: int) -> None:
+    """Say good-bye to every peer, as `LiveSocket.close` does."""
+    for socket in list(_open):
+        socket.close(code)
+
+
 def _frame(opcode: int, payload: bytes) -> bytes:
     header: bytes = Header.encode_header(True, opcode, b"", len(payload), 0)
     return header + payload
@@ -231,8 +242,11 @@ class SocketHandler(WebSocketHandler):  # type: ignore[misc]
     def upgrade_websocket(self) -> Any:
         if "HTTP_SEC_WEBSOCKET_KEY" in self.environ and not _is_socket_key(self.environ["HTTP_SEC_WEBSOCKET_KEY"]):
             return self._refuse_handshake("400 Bad Request")
-        if self.environ.get("HTTP_UPGRADE", "").lower() == "websocket" and self.request_version != "HTTP/1.1":
-            return self._refuse_handshake("400 Bad Request")
+        if self.environ.get("HTTP_UPGRADE", "").lower() == "websocket":
+            if self.request_version != "HTTP/1.1":
+                return self._refuse_handshake("400 Bad Request")
+            if self.server.closed:  # those who were here have just been sent away
+                return self._refuse_handshake("503 Service Unavailable")
         answer = super().upgrade_websocket()
         return [part.encode() for part in answer] if answer else answer
 

@@ -53,6 +53,32 @@ def test_the_programs_run_in_one_group(own_installation: Checkout) -> None:
     assert var.joinpath("redis.sock").stat().st_mode & 0o777 == 0o700
 
 
+def test_every_line_is_json_and_about_its_ticket(own_installation: Checkout, host: Host, content: bytes) -> None:
+    link = host.link("/core.7z", hosts.one_after_the_other(hosts.says(500), hosts.serves(content)))
+    hook = host.link("/hook?sig=SeCrEt", hosts.says(500))
+    host.behaviours["/hook"] = host.behaviours["/hook?sig=SeCrEt"]
+    ticket, token = own_installation.submit(a_document(link), webhook=hook)
+    assert own_installation.outcome(ticket, token)["success"]
+    names = ("web_0", "worker", "upkeep")
+    wait_until(lambda: "webhook" in str(own_installation.log_lines("upkeep")[-3:]), "the webhook was tried")
+    own_installation.supervisorctl("stop", "knossosd:web_0", "knossosd:worker", "knossosd:upkeep")
+    lines = {name: own_installation.log_lines(name) for name in names}
+    for name in names:
+        assert {line["process"] for line in lines[name]} == {name}
+    worker = [line for line in lines["worker"] if line["logger"] == "huey"]
+    assert len(worker) == 2, "Huey says that it begins and that it has ended"
+    assert {line.get("ticket") for line in worker} == {ticket}
+    requests = [line for line in lines["web_0"] if "POST /api/converter/re" in line["message"]]
+    assert len(requests) == 2, "it was submitted and retrieved"
+    named = [line for line in lines["web_0"] if str(ticket) in line["message"]]
+    assert {line.get("ticket") for line in requests + named} == {ticket}
+    shown = own_installation.verb("logs", "--ticket", str(ticket)).stdout
+    assert [word in shown for word in ("web_0[", "worker[", "upkeep[")] == [True] * 3
+    logs = own_installation.logs()
+    for secret in (token, checkouts.KEY, "SeCrEt"):
+        assert secret not in logs
+
+
 def test_stopping_everything_lets_a_conversion_end(own_installation: Checkout, host: Host, content: bytes) -> None:
     link, begun, hold = held(host, content)
     ticket, token = own_installation.submit(a_document(link))

@@ -1,0 +1,123 @@
+"""The consumers of the queues: Huey's own, but they log as we do, show that they live, and never work unsupervised.
+
+A worker process that lost its consumer would go on taking tickets, and nobody could stop it. So it hands its ticket
+back and ends. Huey's word for that is KeyboardInterrupt, wherever a worker is.
+"""
+
+import multiprocessing
+import os
+import signal
+from datetime import datetime
+from typing import Any
+
+from huey import RedisHuey
+from huey.api import Task
+from huey.consumer import Consumer, Scheduler, Worker
+
+from knossosd import logs, parent
+from knossosd.messages import JsonMessages
+from knossosd.settings import Settings
+from knossosd.tickets.connection import connect_once, connection_pool
+from knossosd.tickets.workers import Heartbeat
+
+
+class Queue(RedisHuey):  # type: ignore[misc]
+    """A queue, whose consumer is the program `program`. A task's first argument is a ticket if it is a number."""
+
+    def __init__(self, name: str, program: str, settings: Settings) -> None:
+        pool = connection_pool(settings, "queue")
+        super().__init__(name, results=False, serializer=JsonMessages(), connection_pool=pool)
+        self.program = program
+        self.settings = settings
+        self.heartbeat: Heartbeat | None = None
+
+    def create_consumer(self, **options: Any) -> Consumer:
+        """The consumer: from now on, this process is nothing else."""
+        logs.set_up(self.program)
+        logs.hide(self.settings.api_keys)
+        parent.end_with_supervisor(signal.SIGINT)
+        return _Consumer(self, **options)
+
+    def dequeue(self) -> Task | None:
+        """The next task, for a worker that has a consumer."""
+        if not _is_orphan():
+            task = super().dequeue()
+            if task is None or not _is_orphan():
+                return task
+            self.enqueue(task)
+        raise KeyboardInterrupt
+
+    def execute(self, task: Task, timestamp: datetime | None = None) -> Any:
+        """Do what the task says. What is logged meanwhile is about its ticket."""
+        number = task.args[0] if task.args and isinstance(task.args[0], int) else None
+        if self.heartbeat is None or not _is_child():
+            with logs.about(number):
+                return super().execute(task, timestamp)
+        with logs.devoted_to(number), self.heartbeat.at_work(number):
+            return super().execute(task, timestamp)
+
+    def begin_heartbeat(self) -> None:
+        """Show that this process lives."""
+        self.heartbeat = Heartbeat(connect_once(self.settings, "heartbeat"), self.program)
+        self.heartbeat.start()
+
+    def end_heartbeat(self) -> None:
+        """Show that it ends."""
+        if self.heartbeat:
+            self.heartbeat.stop()
+
+
+class _Worker(Worker):  # type: ignore[misc]
+    def initialize(self) -> None:
+        _follow_consumer()
+        super().initialize()
+        if _is_child():
+            self.huey.begin_heartbeat()
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        if _is_child():
+            self.huey.end_heartbeat()
+
+
+class _Scheduler(Scheduler):  # type: ignore[misc]
+    def initialize(self) -> None:
+        _follow_consumer()
+        super().initialize()
+
+    def loop(self, now: datetime | None = None) -> None:
+        if _is_orphan():
+            raise KeyboardInterrupt
+        super().loop(now)
+
+
+class _Consumer(Consumer):  # type: ignore[misc]
+    worker_class = _Worker
+    scheduler_class = _Scheduler
+
+    def run(self) -> None:
+        """Run until stopped. Worker processes show by themselves that they live, threads are of this process."""
+        if self.environment.forks:
+            super().run()
+            return
+        self.huey.begin_heartbeat()
+        try:
+            super().run()
+        finally:
+            self.huey.end_heartbeat()
+
+
+def _is_child() -> bool:
+    """Whether we are a process that the consumer forked, and not one of its threads."""
+    return multiprocessing.parent_process() is not None
+
+
+def _is_orphan() -> bool:
+    consumer = multiprocessing.parent_process()
+    return consumer is not None and os.getppid() != consumer.pid
+
+
+def _follow_consumer() -> None:
+    consumer = multiprocessing.parent_process()
+    if consumer and consumer.pid:
+        parent.end_with(consumer.pid, signal.SIGTERM)

@@ -1,0 +1,121 @@
+"""The processes that live, by the sign of life that each of them gives every few seconds.
+
+A process that ends takes its sign away; that of one which was killed runs out.
+"""
+
+import json
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any, cast
+
+import redis
+
+from knossosd.tickets import keys
+
+log = logging.getLogger(__name__)
+
+BEAT = 5.0
+"""Seconds between two signs of life."""
+
+LIFETIME = 3 * BEAT
+"""Seconds that a sign is believed: one that was lost must not mean that the process is."""
+
+FAREWELL = 3.0
+"""Seconds that an ending process tries to take its sign away; Redis may be away itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Living:
+    """A process that lives: its program ("web", "worker", "upkeep") and since when, in epoch seconds.
+
+    `ticket` is what a worker works on now.
+    """
+
+    kind: str
+    host: str
+    pid: int
+    since: float
+    ticket: int | None = None
+
+
+def living(client: redis.Redis) -> list[Living]:
+    """Every process that lives, those of one program together, the oldest first."""
+    names = sorted(cast(set[str], client.smembers(keys.PROCESSES)))
+    signs = cast(list[str | None], client.mget([keys.process(name) for name in names])) if names else []
+    gone = [name for name, sign in zip(names, signs, strict=True) if sign is None]
+    if gone:
+        client.srem(keys.PROCESSES, *gone)
+    found = [Living(**json.loads(sign)) for sign in signs if sign is not None]
+    return sorted(found, key=lambda one: (one.kind, one.since, one.pid))
+
+
+class Heartbeat:
+    """The sign of life of this process, which is of the program `kind`; a thread gives it.
+
+    `client` should give up soon: a sign that comes late is worth nothing. `now` is the clock, epoch seconds.
+    """
+
+    def __init__(self, client: redis.Redis, kind: str, now: Callable[[], float] = time.time) -> None:
+        self._client = client
+        self._living = Living(kind, socket.gethostname(), os.getpid(), now())
+        self._name = secrets.token_hex(8)
+        self._news = threading.Event()
+        self._ending = False
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Show that the process lives, until `stop`."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Take the sign away: the process ends."""
+        self._ending = True
+        self._news.set()
+        self._thread.join(FAREWELL)
+
+    @contextmanager
+    def at_work(self, ticket: int | None) -> Iterator[None]:
+        """Show that the process works on the ticket, meanwhile."""
+        self._show(ticket)
+        try:
+            yield
+        finally:
+            self._show(None)
+
+    def _show(self, ticket: int | None) -> None:
+        self._living = replace(self._living, ticket=ticket)
+        self._news.set()
+
+    def _beat(self) -> None:
+        while not self._ending:
+            self._try(self._give_sign)
+            self._news.wait(BEAT)
+            self._news.clear()
+        self._try(self._take_away)
+
+    def _try(self, step: Callable[[], Any]) -> None:
+        try:
+            step()
+        except redis.RedisError as error:
+            log.warning("Redis does not hear that this process lives: %s", error)
+
+    def _give_sign(self) -> None:
+        lifetime = int(LIFETIME * 1000)
+        with self._client.pipeline() as pipe:
+            pipe.set(keys.process(self._name), json.dumps(asdict(self._living)), px=lifetime)
+            pipe.sadd(keys.PROCESSES, self._name)
+            pipe.pexpire(keys.PROCESSES, lifetime)
+            pipe.execute()
+
+    def _take_away(self) -> None:
+        with self._client.pipeline() as pipe:
+            pipe.delete(keys.process(self._name))
+            pipe.srem(keys.PROCESSES, self._name)
+            pipe.execute()
