@@ -4,6 +4,7 @@ app.py       all verbs, their help and their exit codes: begin here
 convert.py   converting in the foreground;  check.py  only validating;  schema in app.py
 submit.py    sending a document to a server, watching and retrieving;  client.py  the server's HTTP API
 display.py   progress on the terminal;  documents.py  reading and writing documents
+groups.py    the verbs that come in groups;  tickets.py, webhooks.py  what they do
 doctor.py    whether this installation is in order;  logs.py  what all programs have logged
 setup.py     making an installation ready;  serving in app.py
 """

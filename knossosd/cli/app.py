@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from knossosd.cli import tickets, webhooks
+from knossosd.cli import groups
 from knossosd.cli.exits import Exit, Stop
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 LOCAL_SERVER = "http://localhost:8080"
 
-app.add_typer(tickets.app, name="tickets", rich_help_panel=OPERATORS)
-app.add_typer(webhooks.app, name="webhooks", rich_help_panel=OPERATORS)
+app.add_typer(groups.tickets, name="tickets", rich_help_panel=OPERATORS)
+app.add_typer(groups.webhooks, name="webhooks", rich_help_panel=OPERATORS)
 
 
 def main() -> None:

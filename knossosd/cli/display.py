@@ -1,17 +1,23 @@
-"""Progress on the terminal: a bar for the whole and one for each running archive, with the log above.
+"""What is shown on the terminal: tables, and the progress of a conversion. That is a bar for the whole and one for each
+running archive, with the log above.
 
 When standard error is no terminal, only the log is written, a plain line each.
 """
 
+import sys
 from collections.abc import Iterable
 from typing import Any, Self
 
 from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Table
 from rich.text import Text
 
 from knossosd.conversion.observer import FileProgress, Level, Snapshot, Stage
+
+FILE_WIDTH = 200
+"""Columns of a table that goes into a file or a pipe."""
 
 STYLES = {"WARNING": "yellow", "ERROR": "red"}
 
@@ -117,3 +123,8 @@ def _size(file: dict[str, Any]) -> str:
     of_total = f" of {decimal(file['total'])}" if file["total"] else ""
     rate = f", {decimal(int(file['rate']))}/s" if file.get("rate") else ""
     return f"{decimal(file['done'])}{of_total}{rate}"
+
+
+def print_table(table: Table) -> None:
+    """Print a table, as wide as the terminal, or as a file may have it."""
+    Console(highlight=False, width=None if sys.stdout.isatty() else FILE_WIDTH).print(table)

@@ -1,25 +1,19 @@
-"""Verbs about webhook deliveries, for operators."""
+"""What is done with webhook deliveries at the command line."""
 
 import json
-import sys
 import time
 from dataclasses import asdict
-from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from knossosd import tasks
+from knossosd.cli.display import print_table
 from knossosd.cli.exits import Exit, Stop
 
-app = typer.Typer(help="Look at webhook deliveries, and make them once more.", no_args_is_help=True)
 
-
-@app.command("list")
-def show_all(as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False) -> None:
-    """List the deliveries of the last days, oldest first."""
-    from knossosd import tasks
-
+def show_all(*, as_json: bool) -> None:
+    """Print the deliveries that are remembered, oldest first."""
     found = tasks.outbox().all()
     if as_json:
         shown = [{name: value for name, value in asdict(one).items() if name != "token"} for one in found]
@@ -29,14 +23,11 @@ def show_all(as_json: Annotated[bool, typer.Option("--json", help="Print JSON, f
     for one in found:
         outcome = one.log[-1]["outcome"] if one.log else ""
         table.add_row(one.id, str(one.ticket), time.ctime(one.created), one.state, str(one.attempts), outcome)
-    Console(highlight=False, width=None if sys.stdout.isatty() else 200).print(table)
+    print_table(table)
 
 
-@app.command()
-def redeliver(delivery: Annotated[str, typer.Argument(help="The delivery's id.")]) -> None:
-    """Make a delivery once more, whatever became of it; it keeps its id."""
-    from knossosd import tasks
-
+def redeliver(delivery: str) -> None:
+    """Make a delivery once more, whatever became of it."""
     if not tasks.outbox().redeliver(delivery):
         raise Stop(Exit.FAILED, f"There is no delivery {delivery} (any more).")
     tasks.deliver(delivery)

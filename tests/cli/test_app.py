@@ -38,6 +38,12 @@ def test_help_names_every_verb() -> None:
         assert name in shown
 
 
+def test_nothing_is_imported_that_gevent_has_to_replace_first() -> None:
+    look = "import knossosd.cli, sys; print({'socket', 'ssl', 'redis', 'urllib3', 'huey'} & set(sys.modules))"
+    shown = subprocess.run([sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "set()"
+
+
 @pytest.mark.parametrize("name", ["convert", "submit", "status", "check", "schema", "doctor", "setup"])
 def test_every_verb_explains_itself(name: str) -> None:
     shown = verb(name, "--help")
