@@ -77,6 +77,10 @@ class Settings(BaseModel):
     cache_size: int = Field(
         default=10 * GIB, gt=0, description="Most bytes of records, and of archives that no mod published."
     )
+    store_protection: float = Field(
+        default=HOUR, ge=0, description="How long an archive that no mod published is kept in any case."
+    )
+    upload_lifetime: int = Field(default=7 * DAY, gt=0, description="How long an upload that no mod published is kept.")
 
     # documents
     max_document_size: int = Field(default=16 * MIB, gt=0, description="Largest repo document.")

@@ -17,15 +17,15 @@ from huey import RedisHuey, crontab
 
 from knossosd import logs
 from knossosd import settings as settings_module
-from knossosd.conversion import workspace
+from knossosd.conversion import tidying
 from knossosd.conversion.http import WebClient
-from knossosd.conversion.memory import Memory
 from knossosd.conversion.observer import Cancelled, Level
 from knossosd.conversion.pipeline import Conversion
 from knossosd.conversion.pipeline import convert as run_pipeline
 from knossosd.conversion.toolbox import Toolbox
 from knossosd.faults import Code, Finding, InputFault
 from knossosd.repo.document import DocumentLimits, parse
+from knossosd.repo.names import examples
 from knossosd.tickets import webhooks
 from knossosd.tickets.connection import connect, connection_pool
 from knossosd.tickets.execution import Execution
@@ -95,12 +95,11 @@ def reap_vanished() -> None:
 
 @upkeep.periodic_task(crontab(minute="*/10"), name="sweep")
 def sweep() -> None:
-    """Remove what conversions and uploads that died left in the work folder, and what need not be remembered."""
-    for left in workspace.sweep(settings.work_path):
-        log.warning("removed %s, which nobody held any more", left)
-    forgotten = Memory.from_settings(settings).trim()
-    if forgotten:
-        log.info("forgot %d records and archives that nobody needed", len(forgotten))
+    """Remove left-over work files, uploads that nobody used, and what need not be remembered."""
+    for what, gone in tidying.tidy(settings).items():
+        if gone:
+            size, paths = sum(one.size for one in gone), examples([str(one.path) for one in gone])
+            log.info("removed %d %s, %d bytes: %s", len(gone), what, size, paths)
 
 
 @cache

@@ -4,7 +4,7 @@ app.py       all verbs, their help and their exit codes: begin here
 convert.py   converting in the foreground;  check.py  only validating;  schema in app.py
 submit.py    sending a document to a server, watching and retrieving;  client.py  the server's HTTP API
 display.py   progress on the terminal;  documents.py  reading and writing documents
-doctor.py    whether this installation is in order
+doctor.py    whether this installation is in order;  cache.py  what is remembered, and what does not stay
 setup.py     making an installation ready;  serving in app.py
 """
 

@@ -40,6 +40,7 @@ Target = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show neither progress nor log.")]
 UseCache = Annotated[bool, typer.Option("--cache/--no-cache", help="Use what earlier conversions found out.")]
 ServerUrl = Annotated[str, typer.Option("--server", envvar="KNOSSOSD_SERVER", help="Address of the server.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what would go.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 LOCAL_SERVER = "http://localhost:8080"
@@ -188,11 +189,25 @@ def cache(as_json: AsJson = False) -> None:
 
 
 @app.command(rich_help_panel=OPERATORS)
-def forget() -> None:
-    """Forget all that is remembered of earlier conversions. Published archives stay."""
+def forget(dry_run: DryRun = False) -> None:
+    """Forget all that is remembered of earlier conversions. Published archives stay.
+
+    Archives that no mod published stay as well while they are protected (STORE_PROTECTION).
+    """
     from knossosd.cli import cache as verb
 
-    verb.clear(_settings_of_the_server())
+    (verb.would_forget if dry_run else verb.forget)(_settings_of_the_server())
+
+
+@app.command(rich_help_panel=OPERATORS)
+def tidy(dry_run: DryRun = False) -> None:
+    """Remove what does not stay: work that was left behind, unused uploads, what is remembered for too long.
+
+    The server does the same every ten minutes.
+    """
+    from knossosd.cli import cache as verb
+
+    (verb.would_tidy if dry_run else verb.tidy)(_settings_of_the_server())
 
 
 @app.command(rich_help_panel=OPERATORS)

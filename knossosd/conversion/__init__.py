@@ -19,4 +19,6 @@ digest.py     checksums
 store.py      every content once;  mirror.py  its public names;  workspace.py  where work in progress lies
 memory.py     what is remembered, and for how long;  cache.py  the records
 known.py      links that were fetched;  manifests.py  archives that were read
+
+tidying.py    what does not stay on the disk;  uploads.py  those that nobody used;  disposable.py  what may be removed
 """
