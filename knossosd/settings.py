@@ -171,6 +171,11 @@ class Settings(BaseModel):
         return (self.mirror_path or VAR) / ".store"
 
     @property
+    def ledger_path(self) -> Path:
+        """Where the records of what was published are."""
+        return (self.mirror_path or VAR) / ".published"
+
+    @property
     def cache_path(self) -> Path:
         """Where the records of earlier conversions are."""
         return (self.mirror_path or VAR) / ".cache"

@@ -16,7 +16,8 @@ sevenzip.py   the 7-Zip program;  listing.py  what it lists;  complaints.py  wha
 members.py    the files in a stream;  tarball.py  in a tar;  readahead.py  reading a pipe ahead
 digest.py     checksums
 
-store.py      every content once;  mirror.py  its public names;  workspace.py  where work in progress lies
+store.py      every content once;  mirror.py  its public names;  ledger.py  what is known of what has them
+workspace.py  where work in progress lies
 memory.py     what is remembered, and for how long;  cache.py  the records
 known.py      links that were fetched;  manifests.py  archives that were read
 

@@ -99,6 +99,14 @@ def _is_nameless(stored: Path) -> bool:
         return False
 
 
+def relink(file: Path, name: Path) -> None:
+    """Let `name` be a name of the content of `file` in one step, whatever it was before."""
+    link = file.with_name(f".{file.name}.{time.monotonic_ns()}")
+    os.link(file, link)
+    link.replace(name)
+    link.unlink(missing_ok=True)  # it is still there when both were names of the same content already
+
+
 def flush(path: Path) -> None:
     """See to it that the file's content, or the folder's names, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
