@@ -81,6 +81,9 @@ class Settings(BaseModel):
         default=HOUR, ge=0, description="How long an archive that no mod published is kept in any case."
     )
     upload_lifetime: int = Field(default=7 * DAY, gt=0, description="How long an upload that no mod published is kept.")
+    verify_size: int = Field(
+        default=50 * GIB, ge=0, description="Bytes of the mirror that are verified each night; 0 turns that off."
+    )
 
     # documents
     max_document_size: int = Field(default=16 * MIB, gt=0, description="Largest repo document.")

@@ -11,13 +11,15 @@ see to it that every ticket ends.
 import json
 import logging
 import sys
+import threading
+import time
 from functools import cache
 
 from huey import RedisHuey, crontab
 
 from knossosd import logs
 from knossosd import settings as settings_module
-from knossosd.conversion import tidying
+from knossosd.conversion import tidying, verification
 from knossosd.conversion.http import WebClient
 from knossosd.conversion.observer import Cancelled, Level
 from knossosd.conversion.pipeline import Conversion
@@ -40,6 +42,9 @@ try:
     settings = settings_module.current()
 except settings_module.SettingsError as error:
     sys.exit(f"knossosd: {error}")
+
+stopping = threading.Event()
+"""The consumer of this process is about to end."""
 
 huey = RedisHuey("knossosd.convert", results=False, connection_pool=connection_pool(settings, "queue"))
 upkeep = RedisHuey("knossosd.upkeep", results=False, connection_pool=connection_pool(settings, "queue"))
@@ -100,6 +105,34 @@ def sweep() -> None:
         if gone:
             size, paths = sum(one.size for one in gone), examples([str(one.path) for one in gone])
             log.info("removed %d %s, %d bytes: %s", len(gone), what, size, paths)
+
+
+@upkeep.periodic_task(crontab(hour="3", minute="17"), name="verify")
+def verify() -> None:
+    """Read a part of the mirror again, and repair what is damaged."""
+    deadline = time.monotonic() + verification.NIGHT
+
+    def check() -> None:
+        if stopping.is_set() or time.monotonic() > deadline:
+            raise Cancelled
+
+    leases = SharedLeases(tickets().client, settings.lease_time)
+    mirror = verification.Verification.from_settings(settings, leases, check, rest=time.sleep)
+    if mirror is None or not settings.verify_size:
+        return
+    try:
+        for damage in mirror.run(settings.verify_size):
+            log.error("%s", damage)
+    except verification.Busy:
+        log.info("the mirror is being verified already")
+    else:
+        log.info("verified %d published files, %d bytes", mirror.examined, mirror.reader.size)
+
+
+@upkeep.on_shutdown(name="stop")
+def stop() -> None:
+    """The worker threads that have nothing to do end first, and tell the one that is verifying."""
+    stopping.set()
 
 
 @cache

@@ -5,6 +5,7 @@ convert.py   converting in the foreground;  check.py  only validating;  schema i
 submit.py    sending a document to a server, watching and retrieving;  client.py  the server's HTTP API
 display.py   progress on the terminal;  documents.py  reading and writing documents
 doctor.py    whether this installation is in order;  cache.py  what is remembered, and what does not stay
+verify.py    whether the mirror has what was published
 setup.py     making an installation ready;  serving in app.py
 """
 

@@ -211,6 +211,21 @@ def tidy(dry_run: DryRun = False) -> None:
 
 
 @app.command(rich_help_panel=OPERATORS)
+def verify(
+    everything: Annotated[bool, typer.Option("--all", help="Read everything, not only a night's part.")] = False,
+    repair: Annotated[bool, typer.Option("--repair/--no-repair", help="Repair what is damaged.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Read what was published again, and repair what is damaged. Exits with 1 when anything was.
+
+    The server does the same every night, with as much as VERIFY_SIZE says.
+    """
+    from knossosd.cli import verify as verb
+
+    verb.run(_settings_of_the_server(), everything=everything, repair=repair, as_json=as_json)
+
+
+@app.command(rich_help_panel=OPERATORS)
 def setup(
     port: Annotated[int | None, typer.Option(help="Port for a fresh settings file.", min=1, max=65535)] = None,
 ) -> None:

@@ -21,5 +21,7 @@ workspace.py  where work in progress lies
 memory.py     what is remembered, and for how long;  cache.py  the records
 known.py      links that were fetched;  manifests.py  archives that were read
 
+verification.py  whether the mirror still has what was published
+examination.py   of one content, is it whole;  repair.py  making it so
 tidying.py    what does not stay on the disk;  uploads.py  those that nobody used;  disposable.py  what may be removed
 """

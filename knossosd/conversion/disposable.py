@@ -14,8 +14,8 @@ class Disposable(NamedTuple):
 
 
 def status_of(path: Path) -> os.stat_result | None:
-    """The file's status; None when somebody has just removed it."""
+    """The file's status; None when there is none, or none any more."""
     try:
         return path.lstat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None

@@ -82,8 +82,8 @@ class Ledger:
             if record := self.find(path.stem):
                 yield record
 
-    def update(self, sha256: str, change: Callable[[Published], Published]) -> None:
-        """Put what `change` makes of the record in its place; a record without names is removed.
+    def update(self, sha256: str, change: Callable[[Published], Published]) -> Published:
+        """Put what `change` makes of the record in its place, and return it; a record without names is removed.
 
         `change` runs under a lock that all hosts respect, so names of the mirror are taken away and replaced in there:
         neither a record nor a name changes meanwhile. Raises `OSError` when the disk cannot take it.
@@ -95,6 +95,7 @@ class Ledger:
                 self._path(sha256).unlink(missing_ok=True)
             elif after != before:
                 self._write(after)
+            return after
 
     @contextmanager
     def _lock(self) -> Iterator[None]:

@@ -45,6 +45,15 @@ class Store:
         same.replace(file)
         same.unlink(missing_ok=True)  # it is still there when both were names of the same content already
 
+    def restore(self, file: Path, sha256: str) -> None:
+        """Let the stored content be that of `file` in one step, whatever is stored now. Raises `OSError`."""
+        stored = self.place(sha256)
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        file.chmod(READ_ONLY)
+        flush(file)
+        relink(file, stored)
+        flush(stored.parent)
+
     def take(self, digest: Digest, into: Path) -> bool:
         """Let `into`, a new name on the same file system, be the content with the `digest`; False when it is not
         stored."""
@@ -70,9 +79,11 @@ class Store:
 
     def nameless(self) -> Iterator[Path]:
         """The stored files that nobody else links to. Their `st_ctime` is when that began."""
-        for path in self.folder.glob("??/*"):
-            if _is_nameless(path):
-                yield path
+        return filter(_is_nameless, self.contents())
+
+    def contents(self) -> Iterator[Path]:
+        """All stored files; each is called by its sha256."""
+        return self.folder.glob("??/*")
 
     def remove(self, stored: Path) -> bool:
         """Remove the file `stored` if it is still nameless; whether it was."""
