@@ -79,6 +79,13 @@ class Settings(BaseModel):
     cache_size: int = Field(
         default=10 * GIB, gt=0, description="Most bytes of records, and of archives that no mod published."
     )
+    store_protection: float = Field(
+        default=HOUR, ge=0, description="How long an archive that no mod published is kept in any case."
+    )
+    upload_lifetime: int = Field(default=7 * DAY, gt=0, description="How long an upload that no mod published is kept.")
+    verify_size: int = Field(
+        default=50 * GIB, ge=0, description="Bytes of the mirror that are verified each night; 0 turns that off."
+    )
 
     # documents
     max_document_size: int = Field(default=16 * MIB, gt=0, description="Largest repo document.")
@@ -178,6 +185,11 @@ class Settings(BaseModel):
     def store_path(self) -> Path:
         """Where every content is kept once; the mirror's names are links to it."""
         return (self.mirror_path or VAR) / ".store"
+
+    @property
+    def ledger_path(self) -> Path:
+        """Where the records of what was published are."""
+        return (self.mirror_path or VAR) / ".published"
 
     @property
     def cache_path(self) -> Path:

@@ -11,6 +11,7 @@ see to it that every ticket ends. Every periodic task may run twice, and on seve
 import json
 import logging
 import sys
+import time
 from collections.abc import Iterable
 from functools import cache
 
@@ -19,15 +20,16 @@ from huey import crontab
 from knossosd import logs
 from knossosd import settings as settings_module
 from knossosd.consumers import Queue
-from knossosd.conversion import workspace
+from knossosd.conversion import tidying, verification
+from knossosd.conversion.errand import Errand
 from knossosd.conversion.http import WebClient
-from knossosd.conversion.memory import Memory
 from knossosd.conversion.observer import Cancelled, Level
 from knossosd.conversion.pipeline import Conversion
 from knossosd.conversion.pipeline import convert as run_pipeline
 from knossosd.conversion.toolbox import Toolbox
 from knossosd.faults import Code, Finding, InputFault, RemoteFault
 from knossosd.repo.document import DocumentLimits, parse
+from knossosd.repo.names import examples
 from knossosd.tickets import webhooks
 from knossosd.tickets.connection import connect
 from knossosd.tickets.ending import Ended, Outcome
@@ -46,6 +48,9 @@ except settings_module.SettingsError as error:
     logs.set_up("consumer")
     log.critical("%s", error)
     sys.exit(2)
+
+ending = Errand()
+"""What takes long in this process is a part of it: it is called off when the consumer is about to end."""
 
 huey = Queue("knossosd.convert", "worker", settings)
 upkeep = Queue("knossosd.upkeep", "upkeep", settings)
@@ -113,13 +118,35 @@ def look_after_tickets() -> None:
 
 @upkeep.periodic_task(crontab(minute="*/10"), name="sweep")
 def sweep() -> None:
-    """Remove what conversions and uploads that died left in the work folder, and what need not be remembered."""
-    for left in workspace.sweep(settings.work_path):
-        log.warning("removed %s, which nobody held any more", left)
-    forgotten = Memory.from_settings(settings).trim()
-    if forgotten:
-        log.info("forgot %d records and archives that nobody needed", len(forgotten))
+    """Remove left-over work files, uploads that nobody used, and what need not be remembered."""
+    for what, gone in tidying.tidy(settings).items():
+        if gone:
+            size, paths = sum(one.size for one in gone), examples([str(one.path) for one in gone])
+            log.info("removed %d %s, %d bytes: %s", len(gone), what, size, paths)
     outbox().trim()
+
+
+@upkeep.periodic_task(crontab(hour="3", minute="17"), name="verify")
+def verify() -> None:
+    """Read a part of the mirror again, and repair what is damaged."""
+    with ending.limited(verification.NIGHT, Cancelled) as errand:
+        leases = SharedLeases(tickets().client, settings.lease_time)
+        mirror = verification.Verification.from_settings(settings, leases, errand, rest=time.sleep)
+        if mirror is None or not settings.verify_size:
+            return
+        try:
+            for damage in mirror.run(settings.verify_size):
+                log.error("%s", damage)
+        except verification.Busy:
+            log.info("the mirror is being verified already")
+        else:
+            log.info("verified %d published files, %d bytes", mirror.examined, mirror.reader.size)
+
+
+@upkeep.on_shutdown(name="stop")
+def stop() -> None:
+    """The worker threads that have nothing to do end first, and tell the one that is verifying."""
+    ending.call_off()
 
 
 def see_to_deliveries(ended: Iterable[Ended | None]) -> None:

@@ -45,6 +45,7 @@ Target = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show neither progress nor log.")]
 UseCache = Annotated[bool, typer.Option("--cache/--no-cache", help="Use what earlier conversions found out.")]
 ServerUrl = Annotated[str, typer.Option("--server", envvar="KNOSSOSD_SERVER", help="Address of the server.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what would go.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
@@ -216,11 +217,40 @@ def cache(as_json: AsJson = False) -> None:
 
 
 @app.command(rich_help_panel=OPERATORS)
-def forget() -> None:
-    """Forget all that is remembered of earlier conversions. Published archives stay."""
+def forget(dry_run: DryRun = False) -> None:
+    """Forget all that is remembered of earlier conversions. Published archives stay.
+
+    Archives that no mod published stay as well while they are protected (STORE_PROTECTION).
+    """
     from knossosd.cli import cache as verb
 
-    verb.clear(_settings())
+    (verb.would_forget if dry_run else verb.forget)(_settings())
+
+
+@app.command(rich_help_panel=OPERATORS)
+def tidy(dry_run: DryRun = False) -> None:
+    """Remove what does not stay: work that was left behind, unused uploads, what is remembered for too long.
+
+    The server does the same every ten minutes.
+    """
+    from knossosd.cli import cache as verb
+
+    (verb.would_tidy if dry_run else verb.tidy)(_settings())
+
+
+@app.command(rich_help_panel=OPERATORS)
+def verify(
+    everything: Annotated[bool, typer.Option("--all", help="Read everything, not only a night's part.")] = False,
+    repair: Annotated[bool, typer.Option("--repair/--no-repair", help="Repair what is damaged.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Read what was published again, and repair what is damaged. Exits with 1 when anything was.
+
+    The server does the same every night, with as much as VERIFY_SIZE says.
+    """
+    from knossosd.cli import verify as verb
+
+    verb.run(_settings(), everything=everything, repair=repair, as_json=as_json)
 
 
 @app.command(rich_help_panel=OPERATORS)

@@ -1,10 +1,13 @@
-"""What is remembered of earlier conversions, for the operator."""
+"""What is remembered of earlier conversions, and what does not stay, for the operator."""
 
 import json
+from collections.abc import Iterable
 
 import typer
 
-from knossosd.conversion.memory import Memory, Remembered
+from knossosd.conversion import tidying
+from knossosd.conversion.disposable import Disposable
+from knossosd.conversion.memory import Memory
 from knossosd.settings import Settings
 
 
@@ -19,10 +22,35 @@ def show(settings: Settings, as_json: bool) -> None:
         typer.echo(f"{what:21} {one['number']:8}  {one['bytes'] / 1e6:10.1f} MB")
 
 
-def clear(settings: Settings) -> None:
-    """Forget all of it."""
-    typer.echo(f"Removed {len(Memory.from_settings(settings).clear())} files.")
+def forget(settings: Settings) -> None:
+    """Forget all of it, and print what went."""
+    _tell("Removed", {"records and unpublished archives": Memory.from_settings(settings).clear()})
 
 
-def _sum(remembered: list[Remembered]) -> dict[str, int]:
-    return {"number": len(remembered), "bytes": sum(one.size for one in remembered)}
+def would_forget(settings: Settings) -> None:
+    """Print what `forget` would remove."""
+    _tell("Would remove", {"records and unpublished archives": Memory.from_settings(settings).forgettable()})
+
+
+def tidy(settings: Settings) -> None:
+    """Remove what does not stay, and print what went."""
+    _tell("Removed", tidying.tidy(settings))
+
+
+def would_tidy(settings: Settings) -> None:
+    """Print what `tidy` would remove."""
+    _tell("Would remove", tidying.superfluous(settings))
+
+
+def _tell(verb: str, found: tidying.Found) -> None:
+    for disposables in found.values():
+        for one in disposables:
+            typer.echo(f"{one.size:14}  {one.path}")
+    for what, disposables in found.items():
+        total = _sum(disposables)
+        typer.echo(f"{verb} {total['number']} {what}: {total['bytes']} bytes.")
+
+
+def _sum(disposables: Iterable[Disposable]) -> dict[str, int]:
+    sizes = [one.size for one in disposables]
+    return {"number": len(sizes), "bytes": sum(sizes)}

@@ -17,8 +17,13 @@ complaints.py what it complains about
 members.py    the files in a stream;  tarball.py  in a tar;  readahead.py  reading a pipe ahead
 digest.py     checksums
 
-store.py      every content once;  mirror.py  its public names;  workspace.py  where work in progress lies;
+store.py      every content once;  mirror.py  its public names;  ledger.py  what is known of what has them
+workspace.py  where work in progress lies
 disk.py       what a full disk means
 memory.py     what is remembered, and for how long;  cache.py  the records
 known.py      links that were fetched;  manifests.py  archives that were read
+
+verification.py  whether the mirror still has what was published
+examination.py   of one content, is it whole;  repair.py  making it so
+tidying.py    what does not stay on the disk;  uploads.py  those that nobody used;  disposable.py  what may be removed
 """

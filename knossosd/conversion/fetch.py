@@ -51,7 +51,7 @@ def fetch(file: PackageFile, folder: Path, toolbox: Toolbox, wishes: Wishes) -> 
 
 def forget(fetched: Fetched, toolbox: Toolbox) -> None:
     """Keep nothing of a file that turned out to be of no use; the file itself is the workspace's."""
-    toolbox.memory.store.discard(fetched.digest)
+    toolbox.memory.store.discard(fetched.digest.sha256, fetched.path)
     if fetched.link:
         _known_links(toolbox).forget(fetched.link)
 

@@ -5,9 +5,11 @@ names with checksums, so a name is never given other content: another archive of
 of it, as the original server did. The names are hard links to the content store, which has every content once.
 """
 
+import logging
 import os
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -17,18 +19,31 @@ from urllib.parse import quote, unquote, urlsplit
 from knossosd.conversion.digest import digest_chunks, read_chunks
 from knossosd.conversion.disk import telling_of_a_full_disk
 from knossosd.conversion.errand import Check, checked
-from knossosd.conversion.store import Store, flush
+from knossosd.conversion.ledger import Ledger, Published
+from knossosd.conversion.store import Store, flush, relink
 from knossosd.faults import Code, ServerFault
 from knossosd.repo.contents import Digest
+from knossosd.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """The folder `path` and the public URL of it, without a slash at its end; `store` has the contents."""
+    """The folder `path` and the public URL of it, without a slash at its end; `store` has the contents, and `ledger`
+    what is known of them."""
 
     path: Path
     url: str
     store: Store
+    ledger: Ledger
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self | None:
+        """The mirror that the settings describe, None when there is none."""
+        if settings.mirror_path is None or settings.mirror_url is None:
+            return None
+        return cls(settings.mirror_path, settings.mirror_url, Store(settings.store_path), Ledger(settings.ledger_path))
 
     def owns(self, link: str) -> bool:
         """Whether `link` is below the mirror's URL."""
@@ -42,6 +57,16 @@ class Mirror:
         named = (root / unquote(urlsplit(link[len(self.url) + 1 :]).path)).resolve()
         return named if named.is_relative_to(root) and named.is_file() else None
 
+    def names(self) -> Iterator[Path]:
+        """All files with a public name. What begins with a dot has none."""
+        for folder, folders, files in os.walk(self.path):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            yield from (Path(folder, name) for name in files if not name.startswith("."))
+
+    def name_of(self, file: Path) -> str:
+        """How the ledger calls the file."""
+        return file.relative_to(self.path).as_posix()
+
     def publication(self, check: Check = lambda: None) -> "Publication":
         """Publish several archives together, as a context manager that withdraws them unless they are kept."""
         return Publication(self, check)
@@ -53,7 +78,7 @@ class Publication:
 
     mirror: Mirror
     check: Check
-    _published: list[Path] = field(default_factory=list)
+    _published: list[tuple[Path, str]] = field(default_factory=list)
     _folders: list[Path] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -62,8 +87,8 @@ class Publication:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for target in self._published:
-            target.unlink(missing_ok=True)
+        for target, sha256 in self._published:
+            self._withdraw(target, sha256)
         for folder in reversed(self._folders):
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
@@ -73,29 +98,33 @@ class Publication:
         self._published.clear()
         self._folders.clear()
 
-    def publish(self, archive: Path, digest: Digest, *, mod: str, version: str, filename: str) -> str:
+    def publish(
+        self, archive: Path, digest: Digest, *, mod: str, version: str, filename: str, urls: Sequence[str] = ()
+    ) -> str:
         """Give the file `archive`, whose content has the `digest`, its public name; returns its public link.
 
-        The file lies on the mirror's file system, and may be removed afterwards. Raises `ServerFault` when the mirror
-        cannot take it.
+        The file lies on the mirror's file system, and may be removed afterwards; `urls` are where it can be fetched
+        again. Raises `ServerFault` when the mirror cannot take it.
         """
-        name = PurePosixPath(filename).name
         try:
             with telling_of_a_full_disk():
                 self.mirror.store.keep(archive, digest)
                 folder = self._make_folder(PurePosixPath(mod) / version)
-                for number in count():
-                    target = folder / (f"{number}_{name}" if number else name)
-                    if self._place(archive, target) or self._is_made_one(target, archive, digest):
-                        flush(folder)
-                        return "/".join((self.mirror.url, quote(mod), quote(version), quote(target.name)))
+                target = self._name(archive, digest, folder / PurePosixPath(filename).name)
+                self._record(target, digest, urls)
+                # It was published by other means, or the stored content was replaced by a sound one since we took it.
+                # The latter makes a link anew for every name on record, and this one may have been too late for that.
+                while not self.mirror.store.shares(target, digest.sha256):
+                    self.mirror.store.keep(archive, digest)
+                    relink(archive, target)
+                flush(folder)
+                return "/".join((self.mirror.url, quote(mod), quote(version), quote(target.name)))
         except OSError as error:
             raise ServerFault(
                 Code.MIRROR_FAILED,
                 f"The mirror could not take {filename}: {error.strerror or error}.",
                 "This is not your mod's fault. The operator has to look at the mirror's disk.",
             ) from error
-        raise AssertionError("count() does not end")
 
     def _make_folder(self, relative: PurePosixPath) -> Path:
         folder = self.mirror.path
@@ -109,23 +138,44 @@ class Publication:
             self._folders.append(folder)
         return folder
 
-    def _place(self, archive: Path, target: Path) -> bool:
+    def _name(self, archive: Path, digest: Digest, wanted: Path) -> Path:
+        """The name under which the content is published: the `wanted` one, unless it has other content."""
+        target = wanted
+        for number in count(1):
+            if self._place(archive, digest, target) or self._has_same_content(target, archive, digest):
+                break
+            target = wanted.with_name(f"{number}_{wanted.name}")
+        return target
+
+    def _place(self, archive: Path, digest: Digest, target: Path) -> bool:
         """Make `target` a name of the content in one step; False when the name is taken."""
         try:
             os.link(archive, target)
         except FileExistsError:
             return False
-        self._published.append(target)
+        self._published.append((target, digest.sha256))
         return True
 
-    def _is_made_one(self, target: Path, archive: Path, digest: Digest) -> bool:
-        """Whether the published file has the same content; one that was published by other means becomes a link as
-        well."""
+    def _record(self, target: Path, digest: Digest, urls: Sequence[str]) -> None:
+        def noted(record: Published) -> Published:
+            known = record.with_digest(digest).with_names(self.mirror.name_of(target)).with_urls(*urls)
+            return replace(known, verified=record.verified or time.time())  # what is new has just been digested
+
+        self.mirror.ledger.update(digest.sha256, noted)
+
+    def _withdraw(self, target: Path, sha256: str) -> None:
+        def withdrawn(record: Published) -> Published:
+            target.unlink(missing_ok=True)
+            return record.without_names(self.mirror.name_of(target))
+
+        try:
+            self.mirror.ledger.update(sha256, withdrawn)
+        except OSError:  # the record has a name too many, which nobody minds
+            log.warning("%s was withdrawn, but its record could not be written", target, exc_info=True)
+            target.unlink(missing_ok=True)
+
+    def _has_same_content(self, target: Path, archive: Path, digest: Digest) -> bool:
         if target.samefile(archive):
             return True
-        if target.stat().st_size != digest.size or digest_chunks(checked(read_chunks(target), self.check)) != digest:
-            return False
-        link = target.with_name(f".{target.name}.{os.getpid()}.{time.monotonic_ns()}")
-        os.link(archive, link)
-        link.replace(target)
-        return True
+        found = checked(read_chunks(target), self.check)
+        return target.stat().st_size == digest.size and digest_chunks(found) == digest

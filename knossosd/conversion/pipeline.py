@@ -23,7 +23,7 @@ from knossosd.conversion.board import Board, Track
 from knossosd.conversion.disk import telling_of_a_full_disk
 from knossosd.conversion.errand import TICK, Errand
 from knossosd.conversion.fetch import Fetched, fetch, forget
-from knossosd.conversion.links import public_links
+from knossosd.conversion.links import elsewhere, public_links
 from knossosd.conversion.manifests import Manifests
 from knossosd.conversion.mirror import Publication
 from knossosd.conversion.observer import Cancelled, Level, Observer, Stage
@@ -269,7 +269,12 @@ class _Run:
         if publication:
             try:
                 mirrored = publication.publish(
-                    found.path, found.digest, mod=entry.mod.id, version=entry.mod.version, filename=entry.file.filename
+                    found.path,
+                    found.digest,
+                    mod=entry.mod.id,
+                    version=entry.mod.version,
+                    filename=entry.file.filename,
+                    urls=elsewhere(entry.file.urls, self.toolbox.shelves),
                 )
             except ServerFault as fault:
                 self._note_fault(fault, entry)

@@ -7,7 +7,6 @@ again. Whoever uses a content holds a link of its own, so removing one from the 
 import os
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +28,7 @@ class Store:
 
         Raises `OSError` when the disk cannot take it.
         """
-        stored = self._place(digest)
+        stored = self.place(digest.sha256)
         stored.parent.mkdir(parents=True, exist_ok=True)
         same = file.with_name(f".{file.name}.{time.monotonic_ns()}")
         while not self.take(digest, same):
@@ -46,36 +45,77 @@ class Store:
         same.replace(file)
         same.unlink(missing_ok=True)  # it is still there when both were names of the same content already
 
+    def restore(self, file: Path, sha256: str) -> None:
+        """Let the stored content be that of `file` in one step, whatever is stored now. Raises `OSError`."""
+        stored = self.place(sha256)
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        file.chmod(READ_ONLY)
+        flush(file)
+        relink(file, stored)
+        flush(stored.parent)
+
     def take(self, digest: Digest, into: Path) -> bool:
         """Let `into`, a new name on the same file system, be the content with the `digest`; False when it is not
         stored."""
         if not self._holds(digest):
             return False
         try:
-            os.link(self._place(digest), into)
+            os.link(self.place(digest.sha256), into)
         except FileNotFoundError:
             return False
         return True
 
-    def discard(self, digest: Digest) -> None:
-        """Forget the content; whoever has a link of it keeps it."""
-        self._place(digest).unlink(missing_ok=True)
+    def shares(self, file: Path, sha256: str) -> bool:
+        """Whether `file` is a name of the stored content."""
+        try:
+            return self.place(sha256).samefile(file)
+        except FileNotFoundError:
+            return False
+
+    def discard(self, sha256: str, file: Path) -> None:
+        """Forget the content of which `file` is a name, unless there are more names of it."""
+        if self.shares(file, sha256) and file.stat().st_nlink == 2:
+            self.place(sha256).unlink(missing_ok=True)
 
     def nameless(self) -> Iterator[Path]:
         """The stored files that nobody else links to. Their `st_ctime` is when that began."""
-        for path in self.folder.glob("??/*"):
-            with suppress(FileNotFoundError):
-                if path.stat().st_nlink == 1:
-                    yield path
+        return filter(_is_nameless, self.contents())
 
-    def _place(self, digest: Digest) -> Path:
-        return self.folder / digest.sha256[:2] / digest.sha256
+    def contents(self) -> Iterator[Path]:
+        """All stored files; each is called by its sha256."""
+        return self.folder.glob("??/*")
+
+    def remove(self, stored: Path) -> bool:
+        """Remove the file `stored` if it is still nameless; whether it was."""
+        if not _is_nameless(stored):
+            return False
+        stored.unlink(missing_ok=True)
+        return True
+
+    def place(self, sha256: str) -> Path:
+        """Where the content is, if it is stored."""
+        return self.folder / sha256[:2] / sha256
 
     def _holds(self, digest: Digest) -> bool:
         try:
-            return self._place(digest).stat().st_size == digest.size
+            return self.place(digest.sha256).stat().st_size == digest.size
         except FileNotFoundError:
             return False
+
+
+def _is_nameless(stored: Path) -> bool:
+    try:
+        return stored.stat().st_nlink == 1
+    except FileNotFoundError:
+        return False
+
+
+def relink(file: Path, name: Path) -> None:
+    """Let `name` be a name of the content of `file` in one step, whatever it was before."""
+    link = file.with_name(f".{file.name}.{time.monotonic_ns()}")
+    os.link(file, link)
+    link.replace(name)
+    link.unlink(missing_ok=True)  # it is still there when both were names of the same content already
 
 
 def flush(path: Path) -> None:

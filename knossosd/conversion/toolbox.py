@@ -37,9 +37,7 @@ class Toolbox:
     def from_settings(cls, settings: Settings, leases: Leases, *more_shelves: Shelf) -> Self:
         """The toolbox that the settings describe. Raises `ServerFault` when 7-Zip is missing."""
         memory = Memory.from_settings(settings)
-        mirror = None
-        if settings.mirror_path and settings.mirror_url:
-            mirror = Mirror(settings.mirror_path, settings.mirror_url, memory.store)
+        mirror = Mirror.from_settings(settings)
         return cls(
             downloader=Downloader.from_settings(settings, leases),
             archive_tools=Tools(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from knossosd.conversion.ledger import Ledger
 from knossosd.conversion.links import LocalFiles, elsewhere, on_shelf, public_links
 from knossosd.conversion.mirror import Mirror
 from knossosd.conversion.store import Store
@@ -31,7 +32,7 @@ def test_a_name_that_only_ends_like_a_page_host_is_kept() -> None:
 
 
 def test_the_first_link_that_names_a_file_of_ours_is_read_from_disk(tmp_path: Path) -> None:
-    mirror = Mirror(tmp_path, MIRROR, Store(tmp_path / ".store"))
+    mirror = Mirror(tmp_path, MIRROR, Store(tmp_path / ".store"), Ledger(tmp_path / ".published"))
     (tmp_path / "a b.7z").touch()
     links = ["https://a.example/x.7z", f"{MIRROR}/missing.7z", f"{MIRROR}/a%20b.7z"]
     assert on_shelf(links, [mirror]) == tmp_path / "a b.7z"
@@ -41,7 +42,9 @@ def test_the_first_link_that_names_a_file_of_ours_is_read_from_disk(tmp_path: Pa
 
 def test_links_of_ours_are_never_asked_for(tmp_path: Path) -> None:
     links = ["https://a.example/x.7z", f"{MIRROR}/missing.7z", "file:///x.7z", f"{MIRROR}2/y.7z"]
-    assert elsewhere(links, [Mirror(tmp_path, MIRROR, Store(tmp_path / ".store")), LocalFiles()]) == [
+    assert elsewhere(
+        links, [Mirror(tmp_path, MIRROR, Store(tmp_path / ".store"), Ledger(tmp_path / ".published")), LocalFiles()]
+    ) == [
         links[0],
         links[3],
     ]
@@ -51,5 +54,10 @@ def test_file_links_are_read_only_where_local_files_are_a_shelf(tmp_path: Path) 
     archive = tmp_path / "my mod.7z"
     archive.touch()
     assert on_shelf([archive.as_uri()], [LocalFiles()]) == archive
-    assert on_shelf([archive.as_uri()], [Mirror(tmp_path, MIRROR, Store(tmp_path / ".store"))]) is None
+    assert (
+        on_shelf(
+            [archive.as_uri()], [Mirror(tmp_path, MIRROR, Store(tmp_path / ".store"), Ledger(tmp_path / ".published"))]
+        )
+        is None
+    )
     assert on_shelf([(tmp_path / "missing").as_uri()], [LocalFiles()]) is None

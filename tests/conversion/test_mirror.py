@@ -1,19 +1,26 @@
 """The mirror: names keep their content, and a failed conversion leaves no trace."""
 
+import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from knossosd.conversion.digest import digest_file
+from knossosd.conversion.ledger import Ledger, Published
 from knossosd.conversion.mirror import Mirror, Publication
 from knossosd.conversion.observer import Cancelled
 from knossosd.conversion.store import Store
 from knossosd.faults import Code, ServerFault
+from knossosd.repo.contents import Digest
 
 
 @pytest.fixture
 def mirror(tmp_path: Path) -> Mirror:
-    return Mirror(tmp_path / "mirror", "https://mirror.example/fs2", Store(tmp_path / "store"))
+    return Mirror(
+        tmp_path / "mirror", "https://mirror.example/fs2", Store(tmp_path / "store"), Ledger(tmp_path / "ledger")
+    )
 
 
 @pytest.fixture
@@ -23,8 +30,15 @@ def archive(tmp_path: Path) -> Path:
     return path
 
 
-def publish(publication: Publication, archive: Path, filename: str = "core.7z", version: str = "1.0.0") -> str:
-    return publication.publish(archive, digest_file(archive), mod="my mod", version=version, filename=filename)
+def publish(
+    publication: Publication,
+    archive: Path,
+    filename: str = "core.7z",
+    version: str = "1.0.0",
+    urls: Sequence[str] = (),
+) -> str:
+    digest = digest_file(archive)
+    return publication.publish(archive, digest, mod="my mod", version=version, filename=filename, urls=urls)
 
 
 def files(folder: Path) -> list[str]:
@@ -110,6 +124,72 @@ def test_every_content_is_stored_once(mirror: Mirror, archive: Path, tmp_path: P
     assert [path.samefile(names[0]) for path in mirror.store.folder.glob("??/*")] == [True]
 
 
+def test_what_is_published_is_recorded_with_its_names_and_links(mirror: Mirror, archive: Path) -> None:
+    digest = digest_file(archive)
+    before = time.time()
+    with mirror.publication() as publication:
+        publish(publication, archive, urls=["https://a.example/core.7z", "https://b.example/core.7z"])
+        publication.keep()
+    first = mirror.ledger.find(digest.sha256)
+    assert first is not None
+    assert first.verified >= before
+    with mirror.publication() as publication:
+        publish(publication, archive, version="2.0.0", urls=["https://c.example/core.7z", "https://a.example/core.7z"])
+        publication.keep()
+    assert mirror.ledger.find(digest.sha256) == Published(
+        digest.sha256,
+        digest.size,
+        digest.md5,
+        names=("my mod/1.0.0/core.7z", "my mod/2.0.0/core.7z"),
+        urls=("https://c.example/core.7z", "https://a.example/core.7z", "https://b.example/core.7z"),
+        verified=first.verified,
+    )
+
+
+def test_what_is_withdrawn_is_recorded_no_more(mirror: Mirror, archive: Path) -> None:
+    digest = digest_file(archive)
+    with mirror.publication() as first:
+        publish(first, archive)
+    assert list(mirror.ledger.all()) == []
+    with mirror.publication() as first:
+        publish(first, archive)
+        first.keep()
+    with mirror.publication() as second:
+        publish(second, archive)
+        publish(second, archive, "other.7z")
+    [record] = mirror.ledger.all()
+    assert (record.sha256, record.names) == (digest.sha256, ("my mod/1.0.0/core.7z",))
+
+
+def test_a_record_that_cannot_be_written_is_our_fault_and_nothing_is_published(mirror: Mirror, archive: Path) -> None:
+    mirror.ledger.folder.write_text("in the way")
+    with mirror.publication() as publication:
+        with pytest.raises(ServerFault) as caught:
+            publish(publication, archive)
+        assert caught.value.finding.code is Code.MIRROR_FAILED
+    assert files(mirror.path) == []
+
+
+def test_a_content_that_is_replaced_while_it_is_published_is_published_as_what_replaced_it(
+    mirror: Mirror, archive: Path, tmp_path: Path
+) -> None:
+    """A verification finds it damaged just then, after the conversion took it and before that gave it its name."""
+    digest, sound = digest_file(archive), tmp_path / "sound"
+    sound.write_bytes(archive.read_bytes())
+
+    class Replaced(Store):
+        def keep(self, file: Path, digest: Digest) -> None:
+            super().keep(file, digest)
+            if sound.exists():
+                sound.replace(self.place(digest.sha256))
+
+    with replace(mirror, store=Replaced(mirror.store.folder)).publication() as publication:
+        publish(publication, archive)
+        target = mirror.path / "my mod/1.0.0/core.7z"
+        assert mirror.store.shares(target, digest.sha256)
+        assert target.samefile(archive)
+
+
 def test_a_file_that_was_published_by_other_means_becomes_a_link(mirror: Mirror, archive: Path) -> None:
     old = mirror.path / "my mod/1.0.0/core.7z"
     old.parent.mkdir(parents=True)
@@ -122,7 +202,9 @@ def test_a_file_that_was_published_by_other_means_becomes_a_link(mirror: Mirror,
 
 def test_a_mirror_that_cannot_be_written_is_our_fault(tmp_path: Path, archive: Path) -> None:
     (tmp_path / "file").write_text("")
-    with Mirror(tmp_path / "file", "https://mirror.example", Store(tmp_path / "store")).publication() as publication:
+    with Mirror(
+        tmp_path / "file", "https://mirror.example", Store(tmp_path / "store"), Ledger(tmp_path / "ledger")
+    ).publication() as publication:
         with pytest.raises(ServerFault) as caught:
             publish(publication, archive)
         assert caught.value.finding.code is Code.MIRROR_FAILED

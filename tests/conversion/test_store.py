@@ -42,12 +42,28 @@ def test_whoever_holds_a_content_keeps_it_when_the_store_forgets_it(store: Store
     digest = digest_file(file)
     store.keep(file, digest)
     file.unlink()
-    assert [path.name for path in store.nameless()] == [digest.sha256]
+    [stored] = store.nameless()
+    assert stored.name == digest.sha256
     assert store.take(digest, tmp_path / "held")
     assert list(store.nameless()) == []
-    store.discard(digest)
+    assert not store.remove(stored)
+    store.discard(digest.sha256, tmp_path / "held")
     assert (tmp_path / "held").read_bytes() == b"content"
     assert not store.take(digest, tmp_path / "again")
+
+
+def test_a_content_is_discarded_by_its_last_holder_only(store: Store, tmp_path: Path) -> None:
+    one, two, other = make(tmp_path / "one"), make(tmp_path / "two"), make(tmp_path / "other")
+    digest = digest_file(one)
+    store.keep(one, digest)
+    store.keep(two, digest)
+    for file in (one, other):  # the first is not the last one, and the other is not of this store
+        store.discard(digest.sha256, file)
+        assert store.shares(one, digest.sha256)
+    two.unlink()
+    store.discard(digest.sha256, one)
+    assert not store.shares(one, digest.sha256)
+    store.discard(digest.sha256, one)
 
 
 def test_a_damaged_content_is_replaced(store: Store, tmp_path: Path) -> None:

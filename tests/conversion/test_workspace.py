@@ -4,17 +4,24 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from knossosd.conversion.workspace import GRACE, STALE_FILE, sweep, workspace
+from knossosd.conversion.disposable import Disposable
+from knossosd.conversion.workspace import GRACE, STALE_FILE, abandoned, sweep, workspace
 
 
-def age(path: Path, seconds: float) -> None:
-    then = time.time() - seconds
-    os.utime(path, (then, then))
+def after(seconds: float) -> Callable[[], float]:
+    """A clock that is so far ahead: what was made just now is so old."""
+    return lambda: time.time() + seconds
+
+
+def paths(disposables: list[Disposable]) -> list[Path]:
+    return [one.path for one in disposables]
 
 
 def test_a_workspace_is_gone_when_the_block_is_left(tmp_path: Path) -> None:
@@ -30,8 +37,8 @@ def test_a_workspace_is_gone_when_the_block_is_left(tmp_path: Path) -> None:
 
 def test_a_sweep_lets_a_held_workspace_alone_however_old(tmp_path: Path) -> None:
     with workspace(tmp_path) as folder:
-        age(folder, GRACE + STALE_FILE)
-        assert sweep(tmp_path) == []
+        assert abandoned(tmp_path, after(GRACE + STALE_FILE)) == []
+        assert sweep(tmp_path, after(GRACE + STALE_FILE)) == []
         assert folder.is_dir()
 
 
@@ -49,24 +56,84 @@ def test_a_sweep_removes_the_workspace_of_a_killed_process(tmp_path: Path) -> No
     assert process.stdin is not None
     assert process.stdout is not None
     folder = Path(process.stdout.readline().strip())
-    age(folder, GRACE + 1)
-    assert sweep(tmp_path) == []
+    assert sweep(tmp_path, after(GRACE + 1)) == []
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdin.close()
     process.stdout.close()
-    assert sweep(tmp_path) == [folder]
+    assert sweep(tmp_path) == []
+    assert [(one.path, one.size) for one in abandoned(tmp_path, after(GRACE + 1))] == [(folder, 4)]
+    assert folder.exists()
+    assert paths(sweep(tmp_path, after(GRACE + 1))) == [folder]
     assert not folder.exists()
 
 
 def test_a_sweep_removes_old_files_and_leaves_young_ones(tmp_path: Path) -> None:
-    old, young = tmp_path / "old", tmp_path / "young"
-    old.touch()
-    young.touch()
-    age(old, STALE_FILE + 1)
-    assert sweep(tmp_path) == [old]
-    assert young.exists()
+    left = tmp_path / "upload-x"
+    left.write_text("half")
+    assert sweep(tmp_path, after(STALE_FILE - 60)) == []
+    assert paths(sweep(tmp_path, after(STALE_FILE + 1))) == [left]
+    assert not left.exists()
 
 
-def test_a_sweep_of_a_missing_folder_finds_nothing(tmp_path: Path) -> None:
-    assert sweep(tmp_path / "missing") == []
+def test_a_file_that_has_just_come_is_young_whatever_its_content(tmp_path: Path) -> None:
+    (tmp_path / "stored").write_text("old content")
+    os.utime(tmp_path / "stored", (0, 0))
+    (tmp_path / "work").mkdir()
+    os.link(tmp_path / "stored", tmp_path / "work" / "upload-x")
+    assert sweep(tmp_path / "work") == []
+
+
+def test_what_others_hold_as_well_frees_nothing(tmp_path: Path) -> None:
+    (tmp_path / "stored").write_text("content")
+    (tmp_path / "work").mkdir()
+    os.link(tmp_path / "stored", tmp_path / "work" / "upload-x")
+    assert [one.size for one in sweep(tmp_path / "work", after(STALE_FILE + 1))] == [0]
+
+
+def test_many_sweeps_at_once_remove_everything_once(tmp_path: Path) -> None:
+    for number in range(40):
+        folder = tmp_path / f"convert-{number}"
+        (folder / "1").mkdir(parents=True)
+        for name in (".held", "a", "b", "1/c", "1/d"):
+            (folder / name).write_text("x")
+    removed: list[Disposable] = []
+    sweeps = [threading.Thread(target=lambda: removed.extend(sweep(tmp_path, after(GRACE + 1)))) for _ in range(4)]
+    for one in sweeps:
+        one.start()
+    for one in sweeps:
+        one.join()
+    assert list(tmp_path.iterdir()) == []
+    assert len(removed) == len(set(paths(removed))) == 40
+
+
+def test_a_sweep_does_not_disturb_an_owner_who_tidies_up(tmp_path: Path) -> None:
+    done, locked = threading.Event(), threading.Event()
+
+    def sweep_on() -> None:
+        while not done.is_set():
+            sweep(tmp_path, lambda: time.time() + (GRACE + 1 if locked.is_set() else 0))
+
+    sweeper = threading.Thread(target=sweep_on)
+    sweeper.start()
+    try:
+        for _ in range(300):
+            with workspace(tmp_path) as folder:
+                locked.set()
+                (folder / "1").mkdir()
+                (folder / "1" / "archive").write_text("x")
+            locked.clear()
+    finally:
+        done.set()
+        sweeper.join()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("inside", [[], ["archive"]])
+def test_a_workspace_whose_owner_never_locked_it_goes(tmp_path: Path, inside: list[str]) -> None:
+    folder = tmp_path / "convert-x"
+    folder.mkdir()
+    for name in inside:
+        (folder / name).write_text("x")
+    assert sweep(tmp_path) == []
+    assert paths(sweep(tmp_path, after(GRACE + 1))) == [folder]

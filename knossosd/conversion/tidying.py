@@ -1,0 +1,37 @@
+"""What does not stay: work that was left behind, uploads that nobody used, and what is remembered for too long.
+
+Every part may run twice at once, on several hosts as well: of those who want to remove something, one does.
+"""
+
+from knossosd.conversion import workspace
+from knossosd.conversion.disposable import Disposable
+from knossosd.conversion.memory import Memory
+from knossosd.conversion.uploads import Uploads
+from knossosd.settings import Settings
+
+Found = dict[str, list[Disposable]]
+"""What may be removed, or was, by what it is."""
+
+
+def superfluous(settings: Settings) -> Found:
+    """What `tidy` would remove now."""
+    uploads = Uploads.from_settings(settings)
+    return _found(
+        workspace.abandoned(settings.work_path),
+        uploads.superfluous() if uploads else [],
+        Memory.from_settings(settings).superfluous(),
+    )
+
+
+def tidy(settings: Settings) -> Found:
+    """Remove all that; returns what went."""
+    uploads = Uploads.from_settings(settings)
+    return _found(
+        workspace.sweep(settings.work_path),
+        uploads.trim() if uploads else [],
+        Memory.from_settings(settings).trim(),
+    )
+
+
+def _found(work: list[Disposable], uploads: list[Disposable], remembered: list[Disposable]) -> Found:
+    return {"pieces of abandoned work": work, "unused uploads": uploads, "records and unpublished archives": remembered}

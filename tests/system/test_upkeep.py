@@ -1,0 +1,101 @@
+"""What the upkeep consumer does by itself, asked for at once instead of at night."""
+
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from knossosd.conversion.digest import digest_file
+from knossosd.settings import load
+from tests import archives, checkouts, hosts
+from tests.checkouts import Checkout, a_document, wait_until
+from tests.conversion.mirrors import World, damage
+from tests.hosts import Host, Request
+
+
+@pytest.fixture
+def mirror(own_installation: Checkout, host: Host, tmp_path: Path) -> World:
+    """The installation's mirror, with one archive that a conversion published."""
+    content = archives.pack(tmp_path / "core.7z", archives.SAMPLE).read_bytes()
+    outcome = own_installation.outcome(
+        *own_installation.submit(a_document(host.link("/core.7z", hosts.serves(content))))
+    )
+    assert outcome["success"], outcome
+    settings = load(own_installation.folder / "conf" / "settings.py")
+    return World(settings.model_copy(update={"mirror_path": own_installation.folder / "var" / "mirror"}))
+
+
+def ask_for(installation: Checkout, task: str) -> None:
+    """Put a periodic task into the queue, as the consumer does when its time has come."""
+    asked = installation.run(sys.executable, "-c", f"from knossosd import tasks; tasks.{task}()")
+    assert asked.returncode == 0, asked.stderr
+
+
+def test_an_archive_that_is_damaged_later_is_repaired_at_night(own_installation: Checkout, mirror: World) -> None:
+    [name] = mirror.mirror.names()
+    content = name.read_bytes()
+    [record] = mirror.mirror.ledger.all()
+    assert record.names == ("my_mod/1.0.0/core.7z",)
+    assert [url.rpartition("/")[2] for url in record.urls] == ["core.7z"]
+    damage(name, b"rotten")
+    ask_for(own_installation, "verify")
+    log = own_installation.folder / "var" / "log" / "upkeep.log"
+    told = wait_until(
+        lambda: [line for line in log.read_text().splitlines() if "my_mod/1.0.0/core.7z" in line], "the damage is told"
+    )
+    assert " ERROR " in told[0]
+    assert "; repaired. It came from http" in told[0]
+    assert mirror.is_sound(content, name)
+    ask_for(own_installation, "verify")
+    wait_until(lambda: log.read_text().count("verified 1 published files") == 2, "it is verified again")
+    assert log.read_text().count(" ERROR ") == 1
+
+
+def test_a_consumer_that_is_stopped_does_not_wait_for_a_verification(
+    own_installation: Checkout, mirror: World, host: Host
+) -> None:
+    """The host of the damaged archive drips; the consumer would be killed after its time."""
+    [name] = mirror.mirror.names()
+    begun = threading.Event()
+    size = name.stat().st_size
+
+    def drips(request: Request) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", str(size))
+        request.end_headers()
+        begun.set()
+        while not request.server.stopping.wait(0.5):
+            request.wfile.write(b"x")
+
+    host.link("/core.7z", drips)
+    damage(name, b"rotten")
+    ask_for(own_installation, "verify")
+    assert begun.wait(30)
+    own_installation.supervisorctl("stop", "knossosd:upkeep")
+    log = (own_installation.folder / "var" / "log" / "upkeep.log").read_text()
+    assert "not repaired. There was no time for that." in log
+    assert "All workers have stopped." in log
+    assert list(mirror.settings.work_path.iterdir()) == []
+
+
+def test_an_upload_that_nobody_used_goes_and_what_was_published_stays(tmp_path: Path) -> None:
+    with checkouts.checkout(UPLOAD_LIFETIME=1, STORE_PROTECTION=0, CACHE_SIZE=1) as installation:
+        installation.start_supervisor()
+        uploads = installation.folder / "var" / "mirror" / "uploads"
+        links = []
+        for name in ("used", "unused"):
+            content = archives.pack(tmp_path / f"{name}.7z", {"mod.ini": name.encode()})
+            uploads.mkdir(parents=True, exist_ok=True)
+            upload = content.rename(uploads / digest_file(content).sha256)
+            links.append(f"{installation.url}/mirror/uploads/{upload.name}")
+        assert installation.outcome(*installation.submit(a_document(links[0])))["success"]
+        unused = uploads / links[1].rpartition("/")[2]
+        wait_until(lambda: time.time() - unused.stat().st_ctime > 1, "the upload is old")
+        ask_for(installation, "sweep")
+        wait_until(lambda: "removed 1 unused uploads" in installation.logs(), "it was removed")
+        assert [upload.name for upload in uploads.iterdir()] == [links[0].rpartition("/")[2]]
+        assert str(unused) in installation.logs()
+        published = uploads.parent / "my_mod" / "1.0.0"
+        assert len(list(published.iterdir())) == 1
