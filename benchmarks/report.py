@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 from rich.console import Console
 from rich.table import Table
 
-WIDTH = 170
+WIDTH = 200
 """Columns of the widest table."""
 
 Row = Mapping[str, float | str]
