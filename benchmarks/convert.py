@@ -97,10 +97,10 @@ def digest(algorithm: str, size: int) -> None:
 
 
 class Conversions(NamedTuple):
-    """A conversion and the same once more: seconds, and the process's peak memory and work disk in bytes."""
+    """A conversion and the same once more, and the process's peak memory and work disk in bytes."""
 
-    first: float
-    again: float
+    first: Cost
+    again: Cost
     memory: int
     disk: int
 
@@ -128,7 +128,7 @@ def convert(links: Sequence[str], folder: Path) -> Conversions:
         time.sleep(0.02)
     assert process.returncode == 0
     assert process.stdout is not None
-    first, again = map(float, process.stdout.read().split())
+    first, again = (Cost(*map(float, line.split())) for line in process.stdout)
     return Conversions(first, again, memory, disk)
 
 
@@ -162,12 +162,12 @@ def measure(name: str, scale: float) -> Row:
         "packed MB": round(packed / MB),
         "unpacked MB": round(unpacked / MB),
         "files": files,
-        "ours": done.first,
+        "ours": done.first.wall,
         **{part: spent.wall for part, spent in parts.items()},
         "limit": limit,
-        "ours / slowest": done.first / slowest,
-        "ours / limit": done.first / limit,
-        "again": done.again,
+        "ours / slowest": done.first.wall / slowest,
+        "ours / limit": done.first.wall / limit,
+        "again": done.again.wall,
         "memory MB": round(done.memory / MB),
         "work disk MB": round(done.disk / MB),
     }

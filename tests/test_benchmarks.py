@@ -2,19 +2,35 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 from knossosd.settings import CHECKOUT
 
 
 def test_a_small_benchmark_prints_its_table() -> None:
-    program = CHECKOUT / "benchmarks" / "convert.py"
+    printed = run("convert.py", "300 MB in three archives")
+    assert "ours / slowest" in printed
+    assert "300 MB in three archives" in printed
+
+
+def test_a_small_growth_is_printed_and_drawn(tmp_path: Path) -> None:
+    printed = run("growth.py", "--plot", str(tmp_path / "growth.png"), "files in a zip", "waiting tickets")
+    assert "A conversion, by files in a zip" in printed
+    assert "One ticket's life" in printed
+    assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_small_throughput_is_printed() -> None:
+    printed = run("throughput.py")
+    assert "per minute" in printed
+    assert "1 worker, round 1" in printed
+
+
+def run(benchmark: str, *arguments: str) -> str:
+    """Run a benchmark as small as it can be; returns what it prints."""
+    program = CHECKOUT / "benchmarks" / benchmark
     done = subprocess.run(
-        [sys.executable, program, "--quick", "300 MB in three archives"],
-        text=True,
-        capture_output=True,
-        timeout=100,
-        check=False,
+        [sys.executable, program, "--quick", *arguments], text=True, capture_output=True, timeout=100, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "ours / slowest" in done.stdout
-    assert "300 MB in three archives" in done.stdout
+    return done.stdout
