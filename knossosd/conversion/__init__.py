@@ -12,8 +12,8 @@ http.py       outgoing requests;  guard.py  which addresses they may reach
 archive.py    an archive's files with their checksums;  reading.py  the reading of one archive
 streamed.py   from a stream;  compressed.py  from a tar or one compressed file;  unpacked.py  from the disk, at need
 shares.py     what several processes can unpack side by side;  cores.py  how many may
-sevenzip.py   the 7-Zip program, which no worker leaves behind (warden.py);  listing.py  what it lists;
-complaints.py what it complains about
+sevenzip.py   the 7-Zip program;  warden.py  no worker leaves it behind
+listing.py    what it lists;  complaints.py  what it complains about
 members.py    the files in a stream;  tarball.py  in a tar;  readahead.py  reading a pipe ahead
 digest.py     checksums
 

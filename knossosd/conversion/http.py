@@ -16,7 +16,7 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError, SSLError
-from urllib3.util import parse_url
+from urllib3.util import Url, parse_url
 
 from knossosd import __version__
 from knossosd.conversion.errand import Errand
@@ -88,9 +88,10 @@ class WebClient:
             ) from error
         with self._limited() as errand, ExitStack() as connections:
             try:
-                answer = self._pool(url, errand, connections).urlopen(
+                parts = parse_url(url)
+                answer = self._pool(parts, errand, connections).urlopen(
                     method,
-                    parse_url(url).request_uri,
+                    parts.request_uri,
                     headers={**HEADERS, **(headers or {})},
                     body=body,
                     timeout=urllib3.Timeout(connect=self.connect_timeout, read=self.idle_timeout),
@@ -130,7 +131,7 @@ class WebClient:
             return nullcontext(self.errand)
         return self.errand.limited(self.time_limit, _too_slow)
 
-    def _pool(self, url: str, errand: Errand, connections: ExitStack) -> HTTPConnectionPool:
+    def _pool(self, url: Url, errand: Errand, connections: ExitStack) -> HTTPConnectionPool:
         """What urllib3 makes a request with. Its connection lasts until `connections` are closed, or hung up."""
 
         def dial(host: str, port: int, timeout: float | None) -> socket.socket:
@@ -141,9 +142,8 @@ class WebClient:
             connections.enter_context(errand.waking(lambda: _hang_up(line)))
             return connection
 
-        parts = parse_url(url)
-        kind, port = POOLS[parts.scheme or ""]
-        pool = kind(parts.host or "", parts.port or port, dial=dial)
+        kind, port = POOLS[url.scheme or ""]
+        pool = kind(url.host or "", url.port or port, dial=dial)
         return connections.enter_context(pool)
 
 

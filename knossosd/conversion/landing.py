@@ -61,7 +61,7 @@ class Landing:
             self._end_flush()
             self._flushed = self._digester.size
             self._file.flush()
-            self._flush = _flushers().submit(_flush, os.dup(self._file.fileno()))
+            self._flush = _flushers().submit(_bring_to_disk, os.dup(self._file.fileno()))
 
     def _end_flush(self) -> None:
         if self._flush is not None:
@@ -69,7 +69,7 @@ class Landing:
             self._flush = None
 
 
-def _flush(descriptor: int) -> None:
+def _bring_to_disk(descriptor: int) -> None:
     try:
         os.fsync(descriptor)
     finally:

@@ -75,7 +75,10 @@ class Observer(Protocol):
         """Tell that one archive is done or has failed."""
 
     def ask(self, image_url: str) -> str | None:
-        """Show a captcha and wait, bounded, for the text that somebody types; None when nobody answers."""
+        """Show a captcha and wait, bounded, for the text that somebody types; None when nobody answers.
+
+        A conversion that ends meanwhile does not wait for the answer.
+        """
 
     def check(self) -> None:
         """Raise `Cancelled` when the conversion was called off. Called several times a second."""

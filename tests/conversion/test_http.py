@@ -29,7 +29,7 @@ def client() -> WebClient:
 @pytest.fixture
 def quick() -> WebClient:
     """The client for webhooks, with a short time limit."""
-    return WebClient.for_webhooks(Settings(TRUSTED_HOSTS=("127.0.0.1",), WEBHOOK_TIMEOUT=0.3))
+    return WebClient.for_webhooks(Settings(TRUSTED_HOSTS=("127.0.0.1",), WEBHOOK_TIMEOUT=1))
 
 
 def drips(say: bytes) -> hosts.Behaviour:
