@@ -14,6 +14,7 @@ import websocket
 
 from knossosd.conversion.observer import Level
 from knossosd.settings import Settings
+from knossosd.tickets.ending import Outcome
 from knossosd.tickets.execution import Execution
 from knossosd.tickets.store import Tickets
 from tests import checkouts
@@ -88,7 +89,7 @@ def test_whoever_comes_back_misses_nothing_and_sees_nothing_twice(
         while not is_over.wait(0.01):
             execution.log(Level.INFO, str(len(said)))
             said.append(f"INFO: {len(said)}")
-        execution.finish(result="{}")
+        execution.finish(Outcome("{}"))
 
     talker = threading.Thread(target=talk)
     talker.start()
