@@ -85,6 +85,10 @@ class Checkout:
             wait_until(self._answers, f"{self.url} answers")
             yield
 
+    def log(self) -> str:
+        """What the programs have said."""
+        return (self.folder / "var" / "programs.log").read_text()
+
     def submit(self, document: Any) -> int:
         """Submit a document; returns its ticket."""
         fields = {"passwd": KEY, "data": json.dumps(document)}
@@ -107,6 +111,12 @@ def free_port() -> int:
     """A port that nobody listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
+
+
+def listens(port: int) -> bool:
+    """Whether somebody listens on the port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def wait_until(holds: Callable[[], object], what: str, patience: float = PATIENCE) -> None:

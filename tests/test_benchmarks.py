@@ -26,6 +26,15 @@ def test_a_small_throughput_is_printed() -> None:
     assert "1 worker, round 1" in printed
 
 
+def test_the_web_tier_is_measured_and_every_event_arrives(tmp_path: Path) -> None:
+    printed = run("web.py", "--processes", "2", "--plot", str(tmp_path / "web.png"))
+    assert "ours / minimal" in printed
+    rows = [line for line in printed.splitlines() if "events/s" in line]
+    assert len(rows) == 5
+    assert all(row.split("│")[5].strip() == "0" for row in rows), printed
+    assert (tmp_path / "web.png").read_bytes().startswith(b"\x89PNG")
+
+
 def run(benchmark: str, *arguments: str) -> str:
     """Run a benchmark as small as it can be; returns what it prints."""
     program = CHECKOUT / "benchmarks" / benchmark
