@@ -11,10 +11,12 @@ monkey.patch_all()
 
 import fcntl
 import logging
+import re
 import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from typing import IO, Any
 
 import gevent
@@ -39,6 +41,9 @@ PATIENCE = 30.0
 
 FAREWELL = 5.0
 """Seconds that a stopping server gives to requests which are being answered."""
+
+PROBE = re.compile(r'"[A-Z]+ /(healthz|readyz) HTTP/1\.[01]" 200 ')
+"""Requests that are not logged: they come every few seconds, and would hide everything else."""
 
 
 def serve(settings: Settings) -> None:
@@ -69,9 +74,12 @@ def serve(settings: Settings) -> None:
 
 def _stop(server: WSGIServer) -> None:
     """Take no more connections, and send watchers to other web processes; `serve_forever` then ends the rest."""
+    if server.closed:  # we were told before
+        return
     server.stop_accepting()
-    while accepted := server.do_read():  # the kernel has greeted them in our name
-        server.do_handle(*accepted)
+    with suppress(OSError):
+        while accepted := server.do_read():  # the kernel has greeted them in our name
+            server.do_handle(*accepted)
     server.close()
     close_all(SERVICE_RESTART)
 
@@ -140,7 +148,8 @@ class _RequestLog:
     """What pywsgi writes its lines to."""
 
     def write(self, line: str) -> None:
-        log.info("%s", line.rstrip())
+        if not PROBE.search(line):
+            log.info("%s", line.rstrip())
 
 
 def _log_uncaught(context: object, _kind: object, error: object, _trace: object) -> None:
