@@ -62,11 +62,11 @@ def run(settings: Settings) -> int:
         if server.poll() is None:
             _wait_for_workers(connect(settings, "redis"), time.time(), lambda: server.poll() is not None)
             server.terminate()
-        else:
-            log.error("the server ended by itself with code %d", server.returncode)
-            if time.monotonic() - begun < FALTERING:
-                time.sleep(FALTERING)
-        return server.wait()
+            return server.wait()
+        log.error("the server ended by itself with code %d", server.returncode)
+        if time.monotonic() - begun < FALTERING:
+            time.sleep(FALTERING)
+        return server.returncode or 1  # 0 would mean that it is not to be started again
 
 
 def command(socket: Path, folder: Path) -> list[str]:

@@ -29,7 +29,7 @@ MAX_TEXT = 20_000
 
 SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(/drop/\d+/)[^\s/?'\"]+"), r"\1…"),
-    (re.compile(r"(/[^\s?'\"<>]*)\?[^\s'\"<>]+"), r"\1?…"),
+    (re.compile(r"(?<=[^\s'\"<>])\?[^\s'\"<>]+"), "?…"),
     (re.compile(r"(\w://)[^\s/@'\"]+@"), r"\1…@"),
     (re.compile(r"(?i)\b(passwd|password|token|bearer|basic)(['\"]?[\s:=,]+['\"]?)[^\s'\",&]{12,}"), r"\1\2…"),
 )

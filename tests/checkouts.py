@@ -115,6 +115,13 @@ class Checkout:
             return False
         return True
 
+    def is_ready(self) -> bool:
+        """Whether it says that it could convert now."""
+        try:
+            return bool(self.get("/readyz")["ready"])
+        except urllib.error.HTTPError:
+            return False
+
     def logs(self) -> str:
         return "\n".join(path.read_text() for path in sorted((self.folder / "var" / "log").glob("*.log")))
 

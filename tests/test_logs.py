@@ -144,6 +144,13 @@ def test_secrets_are_not_written(said_so: str, written: str) -> None:
     assert "SeCrEt" not in trace["trace"].splitlines()[-1]
 
 
+@pytest.mark.parametrize("text", ["/" * 10**6, "token:" * 10**5, "a://" * 10**5, "/drop/1/" * 10**5, "?" * 10**6])
+def test_no_text_takes_long_to_clean(text: str) -> None:
+    """It would hold up the whole web process; the test's time limit is what fails."""
+    [line] = said(f"log.info({text[:8]!r} * {len(text) // len(text[:8])})")
+    assert line["message"]
+
+
 def test_what_is_very_long_keeps_its_beginning_and_its_end() -> None:
     [line] = said("log.info('begin ' + 'x' * 1_000_000 + ' end')")
     assert len(line["message"]) < 21_000

@@ -12,11 +12,13 @@ monkey.patch_all()
 import fcntl
 import gc
 import logging
+import re
 import resource
 import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from typing import IO, Any
 
 import gevent
@@ -44,6 +46,9 @@ PATIENCE = 30.0
 
 FAREWELL = 5.0
 """Seconds that a stopping server gives to requests which are being answered."""
+
+PROBE = re.compile(r'"[A-Z]+ /(healthz|readyz) HTTP/1\.[01]" 200 ')
+"""Requests that are not logged: they come every few seconds, and would hide everything else."""
 
 
 def serve(settings: Settings) -> None:
@@ -83,9 +88,12 @@ def _allow_open_files() -> None:
 
 def _stop(server: WSGIServer) -> None:
     """Take no more connections, and send watchers to other web processes; `serve_forever` then ends the rest."""
+    if server.closed:  # we were told before
+        return
     server.stop_accepting()
-    while accepted := server.do_read():  # the kernel has greeted them in our name
-        server.do_handle(*accepted)
+    with suppress(OSError):
+        while accepted := server.do_read():  # the kernel has greeted them in our name
+            server.do_handle(*accepted)
     server.close()
     close_all(SERVICE_RESTART)
 
@@ -154,10 +162,11 @@ def _wait_for(client: redis.Redis) -> None:
 
 
 class _RequestLog:
-    """What pywsgi writes its lines to. They have their own time, in the format that tools for access logs read."""
+    """What pywsgi writes its lines to."""
 
     def write(self, line: str) -> None:
-        log.info("%s", line.rstrip())
+        if not PROBE.search(line):
+            log.info("%s", line.rstrip())
 
 
 def _log_uncaught(context: object, _kind: object, error: object, _trace: object) -> None:

@@ -4,12 +4,16 @@ import json
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
+import redis
 import websocket
 
+from knossosd.settings import Settings
+from knossosd.tickets.connection import connect_once
 from tests import archives, checkouts, hosts
 from tests.checkouts import Checkout, a_document, wait_until
 from tests.hosts import Host
@@ -80,7 +84,7 @@ def test_nothing_outlives_a_supervisor_that_was_killed(own_installation: Checkou
     assert (var / "supervisord.pid").exists()
     supervise_again(own_installation)
     own_installation.wait_until_ready()
-    wait_until(lambda: own_installation.get("/readyz")["ready"], "everything works again")
+    wait_until(own_installation.is_ready, "everything works again")
 
 
 def test_a_conversion_outlives_its_supervisor_and_valkey_runs_once(
@@ -104,9 +108,11 @@ def test_a_conversion_outlives_its_supervisor_and_valkey_runs_once(
     assert own_installation.get(f"/api/converter/get_status/{ticket}")["attempt"] == 1
 
 
-@pytest.mark.parametrize("words", [VALKEY, REDIS])
+@pytest.mark.parametrize(
+    ("words", "number"), [(VALKEY, signal.SIGKILL), (VALKEY, signal.SIGTERM), (REDIS, signal.SIGKILL)]
+)
 def test_everybody_goes_on_when_valkey_was_killed(
-    own_installation: Checkout, host: Host, content: bytes, words: str
+    own_installation: Checkout, host: Host, content: bytes, words: str, number: signal.Signals
 ) -> None:
     """With its parent, Valkey ends as well, and properly."""
     link, begun, hold = held(host, content)
@@ -117,7 +123,7 @@ def test_everybody_goes_on_when_valkey_was_killed(
     others = [one for words in (WEB, WORKER, UPKEEP) for one in processes(own_installation, words)]
     killed = processes(own_installation, REDIS) + processes(own_installation, VALKEY)
     [victim] = processes(own_installation, words)
-    victim.kill()
+    victim.send_signal(number)
     wait_until(are_gone(killed), "both are gone")
     hold.set()
     assert own_installation.outcome(ticket, token)["success"], own_installation.logs()
@@ -130,13 +136,34 @@ def test_everybody_goes_on_when_valkey_was_killed(
     assert len(processes(own_installation, VALKEY)) == 1
 
 
+def test_a_valkey_that_lost_its_parent_is_waited_for(own_installation: Checkout) -> None:
+    [parent], [valkey] = processes(own_installation, REDIS), processes(own_installation, VALKEY)
+    client = connect_once(Settings(REDIS=f"unix://{own_installation.folder}/var/redis.sock"), "test")
+    client.config_set("busy-reply-threshold", 100)
+
+    def keep_busy() -> None:
+        with suppress(redis.RedisError):  # nobody waits for its end
+            client.eval("while true do end", 0)
+
+    busy = threading.Thread(target=keep_busy)
+    busy.start()
+    parent.kill()
+    wait_until(lambda: "another server still works on the data" in own_installation.logs(), "the new one waits")
+    assert processes(own_installation, VALKEY) == [valkey]
+    client.script_kill()
+    busy.join(30)
+    wait_until(are_gone([valkey]), "the old one has ended")
+    wait_until(own_installation.is_ready, "the new one serves")
+    assert len(processes(own_installation, VALKEY)) == 1
+
+
 def test_a_second_valkey_waits_until_it_is_asked_to_stop(own_installation: Checkout) -> None:
     second = own_installation.start("python", "knossosd.py", "redis", stderr=-1, text=True)
     assert second.stderr
     assert "another server still works on the data" in json.loads(second.stderr.readline())["message"]
     second.send_signal(signal.SIGTERM)
     assert second.wait(10) == 0
-    assert own_installation.get("/readyz")["ready"]
+    wait_until(own_installation.is_ready, "the first one goes on")
 
 
 def test_programs_that_somebody_started_by_hand_follow_nobody(valkey: str) -> None:

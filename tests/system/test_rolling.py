@@ -23,6 +23,12 @@ from tests.checkouts import Checkout, wait_until
 WATCHERS = 20
 SERVICE_RESTART = 1012
 
+REQUEST = ("POST /api/converter/retrieve HTTP/1.1", "Content-Length: 8")
+HANDSHAKE = (
+    "GET /ws/watcher/5 HTTP/1.1", "Upgrade: websocket", "Connection: Upgrade",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13",
+)  # fmt: skip
+
 
 class Watcher(threading.Thread):
     """Watches a ticket to its end, and comes back whenever it is sent away."""
@@ -110,18 +116,21 @@ def test_whoever_comes_back_misses_nothing_and_sees_nothing_twice(
     assert [str(error) for watcher in watchers for error in watcher.refusals] == []
 
 
-def test_a_request_that_is_being_read_is_answered(valkey: str) -> None:
-    body = b"ticket=5&token=x"
-    head = f"POST /api/converter/retrieve HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+@pytest.mark.parametrize(("lines", "status"), [(REQUEST, 200), (HANDSHAKE, 503)], ids=["request", "handshake"])
+def test_who_has_begun_to_ask_is_answered(valkey: str, lines: tuple[str, ...], status: int) -> None:
+    """A handshake that comes too late is told to come back, which leads to another process."""
+    asked = "\r\n".join((*lines, "Host: x", "", "ticket=5")).encode()
     with checkouts.checkout(REDIS=valkey) as copy:
         web = copy.start_web()
         with socket.create_connection(("127.0.0.1", copy.port), timeout=30) as connection:
-            connection.sendall(f"{head}Content-Type: application/x-www-form-urlencoded\r\n\r\n".encode() + body[:5])
+            connection.sendall(asked[:20])
             web.send_signal(signal.SIGTERM)
             wait_until(lambda: not accepts(copy), "nobody is taken any more")
-            connection.sendall(body[5:])
-            assert connection.makefile("rb").readline() == b"HTTP/1.1 200 OK\r\n"
+            web.send_signal(signal.SIGTERM)
+            connection.sendall(asked[20:])
+            assert connection.makefile("rb").readline().split()[1] == str(status).encode()
         assert web.wait(30) == 0
+        assert not [line for line in copy.logs().splitlines() if json.loads(line)["level"] != "INFO"]
 
 
 def accepts(copy: Checkout) -> bool:
