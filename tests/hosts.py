@@ -160,3 +160,15 @@ def never_ends(request: Request) -> None:
     request.end_headers()
     while not request.server.stopping.is_set():
         request.wfile.write(bytes(100_000))
+
+
+def held(host: Host, content: bytes) -> tuple[str, threading.Event, threading.Event]:
+    """A link whose download begins, and goes on when it may: the link, and the events of both."""
+    begun, hold = threading.Event(), threading.Event()
+
+    def behave(request: Request) -> None:
+        begun.set()
+        hold.wait(60)
+        request.answer(200, content)
+
+    return host.link("/held.7z", behave), begun, hold

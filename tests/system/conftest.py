@@ -1,10 +1,11 @@
 """A whole installation: supervisord, Valkey, web server and consumers as real processes."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests import checkouts
+from tests import archives, checkouts
 from tests.checkouts import Checkout
 
 
@@ -22,3 +23,9 @@ def own_installation() -> Iterator[Checkout]:
     with checkouts.checkout() as copy:
         copy.start_supervisor()
         yield copy
+
+
+@pytest.fixture
+def content(tmp_path: Path) -> bytes:
+    """A small archive."""
+    return archives.pack(tmp_path / "core.7z", archives.SAMPLE).read_bytes()

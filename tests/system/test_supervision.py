@@ -3,33 +3,15 @@
 import json
 import signal
 import subprocess
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
-from tests import archives, checkouts, hosts
+from tests import checkouts, hosts
 from tests.checkouts import Checkout, a_document, wait_until
 from tests.hosts import Host
-
-
-def held(host: Host, content: bytes) -> tuple[str, threading.Event, threading.Event]:
-    """A link whose download begins, and goes on when it may."""
-    begun, hold = threading.Event(), threading.Event()
-
-    def behave(request: hosts.Request) -> None:
-        begun.set()
-        hold.wait(60)
-        request.answer(200, content)
-
-    return host.link("/held.7z", behave), begun, hold
-
-
-@pytest.fixture
-def content(tmp_path: Path) -> bytes:
-    return archives.pack(tmp_path / "core.7z", archives.SAMPLE).read_bytes()
 
 
 def nothing_is_left(installation: Checkout) -> None:
@@ -80,7 +62,7 @@ def test_every_line_is_json_and_about_its_ticket(own_installation: Checkout, hos
 
 
 def test_stopping_everything_lets_a_conversion_end(own_installation: Checkout, host: Host, content: bytes) -> None:
-    link, begun, hold = held(host, content)
+    link, begun, hold = hosts.held(host, content)
     ticket, token = own_installation.submit(a_document(link))
     assert begun.wait(30)
     stopping = own_installation.start(
@@ -97,7 +79,7 @@ def test_stopping_everything_lets_a_conversion_end(own_installation: Checkout, h
 
 
 def test_restarting_the_worker_loses_no_conversion(own_installation: Checkout, host: Host, content: bytes) -> None:
-    link, begun, hold = held(host, content)
+    link, begun, hold = hosts.held(host, content)
     ticket, token = own_installation.submit(a_document(link))
     assert begun.wait(30)
     restart = own_installation.start(
@@ -224,7 +206,7 @@ def test_a_taken_port_stops_the_launch_with_one_sentence(installation: Checkout)
 
 
 def test_a_conversion_that_outlasts_the_grace_time_starts_again(host: Host, content: bytes) -> None:
-    link, begun, hold = held(host, content)
+    link, begun, hold = hosts.held(host, content)
     with checkouts.checkout() as copy:
         conf = copy.folder / "supervisord.conf"
         conf.write_text(conf.read_text().replace("-t 600", "-t 1"))

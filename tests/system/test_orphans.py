@@ -5,7 +5,6 @@ import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 import psutil
 import pytest
@@ -14,17 +13,12 @@ import websocket
 
 from knossosd.settings import Settings
 from knossosd.tickets.connection import connect_once
-from tests import archives, checkouts, hosts
+from tests import checkouts, hosts
 from tests.checkouts import Checkout, a_document, wait_until
 from tests.hosts import Host
 
 SUPERVISOR, REDIS, VALKEY = "supervisord", "knossosd.py redis", "valkey-server"
 WORKER, UPKEEP, WEB = "knossosd.tasks.huey", "knossosd.tasks.upkeep", "knossosd.py serve"
-
-
-@pytest.fixture
-def content(tmp_path: Path) -> bytes:
-    return archives.pack(tmp_path / "core.7z", archives.SAMPLE).read_bytes()
 
 
 def processes(installation: Checkout, words: str) -> list[psutil.Process]:
@@ -48,17 +42,6 @@ def supervise_again(installation: Checkout) -> None:
     """Start everything in the background, as an operator would."""
     done = installation.run("supervisord", "-c", "supervisord.conf")
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def held(host: Host, content: bytes) -> tuple[str, threading.Event, threading.Event]:
-    begun, hold = threading.Event(), threading.Event()
-
-    def behave(request: hosts.Request) -> None:
-        begun.set()
-        hold.wait(60)
-        request.answer(200, content)
-
-    return host.link("/held.7z", behave), begun, hold
 
 
 def test_workers_whose_consumer_was_killed_hand_their_ticket_back_and_end(
@@ -90,7 +73,7 @@ def test_nothing_outlives_a_supervisor_that_was_killed(own_installation: Checkou
 def test_a_conversion_outlives_its_supervisor_and_valkey_runs_once(
     own_installation: Checkout, host: Host, content: bytes
 ) -> None:
-    link, begun, hold = held(host, content)
+    link, begun, hold = hosts.held(host, content)
     ticket, token = own_installation.submit(a_document(link))
     assert begun.wait(30)
     before = own_installation.processes()
@@ -115,7 +98,7 @@ def test_everybody_goes_on_when_valkey_was_killed(
     own_installation: Checkout, host: Host, content: bytes, words: str, number: signal.Signals
 ) -> None:
     """With its parent, Valkey ends as well, and properly."""
-    link, begun, hold = held(host, content)
+    link, begun, hold = hosts.held(host, content)
     ticket, token = own_installation.submit(a_document(link))
     assert begun.wait(30)
     connection = websocket.create_connection(f"ws://127.0.0.1:{own_installation.port}/ws/watcher/{ticket}", timeout=30)
