@@ -54,6 +54,7 @@ LOCAL_SERVER = "http://localhost:8080"
 
 app.add_typer(groups.tickets, name="tickets", rich_help_panel=OPERATORS)
 app.add_typer(groups.webhooks, name="webhooks", rich_help_panel=OPERATORS)
+app.add_typer(groups.keys, name="keys", rich_help_panel=OPERATORS)
 
 
 def main() -> None:

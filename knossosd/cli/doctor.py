@@ -14,6 +14,7 @@ import redis
 
 from knossosd.conversion.sevenzip import SevenZip
 from knossosd.faults import ServerFault
+from knossosd.keyring import Keyring
 from knossosd.settings import GIB, VAR, Settings, SettingsError, load, settings_file
 from knossosd.tickets.connection import connect_once
 from knossosd.tickets.workers import Living, living
@@ -42,7 +43,8 @@ def examine() -> Iterator[Check]:
         yield Check("Settings", False, str(error), "Correct the file; docs/settings.md explains every setting.")
         return
     yield Check("Settings", True, str(settings_file()))
-    yield Check("API keys", bool(settings.api_keys), str(len(settings.api_keys)), "Add one to API_KEYS.")
+    keys = Keyring.from_settings(settings).all()
+    yield Check("API keys", bool(keys), ", ".join(key.name for key in keys), "python knossosd.py keys add NAME")
     yield _sevenzip(settings)
     yield _redis(settings)
     yield from _processes(settings)

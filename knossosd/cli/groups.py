@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+KeyName = Annotated[str, typer.Argument(metavar="NAME", help="The key's name: who has it, or what for.")]
 Number = Annotated[int, typer.Argument(metavar="TICKET", help="The ticket's number.")]
 Numbers = Annotated[list[int], typer.Argument(metavar="TICKET…", help="Numbers of tickets.")]
 
 tickets = typer.Typer(help="Look at tickets; cancel, retry and remove them.", no_args_is_help=True)
+keys = typer.Typer(help="Draw, show, rotate and revoke API keys.", no_args_is_help=True)
 webhooks = typer.Typer(help="Look at webhook deliveries, and make them once more.", no_args_is_help=True)
 
 
@@ -78,3 +80,38 @@ def redeliver(delivery: Annotated[str, typer.Argument(help="The delivery's id.")
     from knossosd.cli import webhooks as verbs
 
     verbs.redeliver(delivery)
+
+
+@keys.command("list")
+def list_keys(as_json: AsJson = False) -> None:
+    """List the keys: their names and scopes, never the keys themselves."""
+    from knossosd.cli import keys as verbs
+
+    verbs.show_all(as_json=as_json)
+
+
+@keys.command("add")
+def add_key(
+    name: KeyName,
+    scope: Annotated[list[str] | None, typer.Option(help="submit, upload or monitor; everything unless named.")] = None,
+) -> None:
+    """Draw a key and print it. It is not stored, and cannot be shown again."""
+    from knossosd.cli import keys as verbs
+
+    verbs.add(name, scope or [])
+
+
+@keys.command("rotate")
+def rotate_key(name: KeyName) -> None:
+    """Draw a new key in place of an old one, and print it."""
+    from knossosd.cli import keys as verbs
+
+    verbs.rotate(name)
+
+
+@keys.command("revoke")
+def revoke_key(name: KeyName) -> None:
+    """Let a key be good for nothing any more, at once."""
+    from knossosd.cli import keys as verbs
+
+    verbs.revoke(name)

@@ -1,9 +1,8 @@
-"""Verbs about API keys."""
+"""What is done with API keys at the command line."""
 
 import json
 import time
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Sequence
 
 import typer
 
@@ -11,14 +10,9 @@ from knossosd.cli.exits import Exit, Stop
 from knossosd.keyring import EVERYTHING, Keyring, Scope, Unknown
 from knossosd.settings import SettingsError, load, settings_file
 
-app = typer.Typer(help="Draw, show, rotate and revoke API keys.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="The key's name: who has it, or what for.")]
-
-
-@app.command("list")
-def show_all(as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False) -> None:
-    """List the keys: their names and scopes, never the keys themselves."""
+def show_all(*, as_json: bool) -> None:
+    """Print the names and scopes of all keys, never the keys themselves."""
     found = _keyring().all()
     if as_json:
         shown = [{"name": key.name, "scopes": sorted(key.scopes), "created": key.created or None} for key in found]
@@ -29,23 +23,20 @@ def show_all(as_json: Annotated[bool, typer.Option("--json", help="Print JSON, f
         typer.echo(f"{key.name:24} {since:16} {' '.join(sorted(key.scopes))}")
 
 
-@app.command()
-def add(
-    name: Name,
-    scope: Annotated[list[Scope] | None, typer.Option(help="What it is good for; everything unless named.")] = None,
-) -> None:
-    """Draw a key and print it. It is not stored, and cannot be shown again."""
-    _print(lambda keyring: keyring.add(name, scope or EVERYTHING))
+def add(name: str, scopes: Sequence[str]) -> None:
+    """Draw a key that is good for the `scopes`, or for everything when none is named, and print it."""
+    unknown = set(scopes) - set(Scope)
+    if unknown:
+        raise Stop(Exit.INVALID, f"A scope is one of {', '.join(Scope)}, not {', '.join(sorted(unknown))}.")
+    _print(lambda keyring: keyring.add(name, map(Scope, scopes) if scopes else EVERYTHING))
 
 
-@app.command()
-def rotate(name: Name) -> None:
+def rotate(name: str) -> None:
     """Draw a new key in place of an old one, and print it."""
     _print(lambda keyring: keyring.rotate(name))
 
 
-@app.command()
-def revoke(name: Name) -> None:
+def revoke(name: str) -> None:
     """Let a key be good for nothing any more, at once."""
     try:
         _keyring().revoke(name)

@@ -14,6 +14,7 @@ from bottle import HTTPResponse, request
 
 from knossosd import logs
 from knossosd.faults import Code
+from knossosd.keyring import Keyring, Scope
 from knossosd.repo.document import DocumentLimits, InvalidDocument, json_schema, parse
 from knossosd.repo.models import Repo
 from knossosd.repo.urls import check_link
@@ -22,7 +23,7 @@ from knossosd.tickets.ending import cancel
 from knossosd.tickets.record import State, Ticket
 from knossosd.tickets.store import SOON, KeyReused, NotTaken, QueueFull, QuotaReached, Tickets
 from knossosd.tickets.wake import Wake
-from knossosd.web.access import is_key, offered_key, owner_of
+from knossosd.web.access import offered_key
 from knossosd.web.answers import json_answer, refused, status_of
 from knossosd.web.disk import free_disk
 from knossosd.web.forms import FormError, FormTooLarge, read_form
@@ -41,9 +42,11 @@ MAX_TITLE = 200
 STATUS_OF: dict[type[NotTaken], int] = {QueueFull: 503, QuotaReached: 429, KeyReused: 409}
 
 
-def install(app: bottle.Bottle, settings: Settings, tickets: Tickets, lookup: Lookup, wake: Wake) -> None:
+def install(
+    app: bottle.Bottle, settings: Settings, keyring: Keyring, tickets: Tickets, lookup: Lookup, wake: Wake
+) -> None:
     """Add the routes."""
-    api = _Api(settings, tickets, lookup, wake)
+    api = _Api(settings, keyring, tickets, lookup, wake)
     app.post("/api/converter/request", callback=api.request)
     app.get("/api/converter/get_status/<ticket:int>", callback=api.get_status)
     app.post("/api/converter/retrieve", callback=api.retrieve)
@@ -52,8 +55,9 @@ def install(app: bottle.Bottle, settings: Settings, tickets: Tickets, lookup: Lo
 
 
 class _Api:
-    def __init__(self, settings: Settings, tickets: Tickets, lookup: Lookup, wake: Wake) -> None:
+    def __init__(self, settings: Settings, keyring: Keyring, tickets: Tickets, lookup: Lookup, wake: Wake) -> None:
         self.settings = settings
+        self.keyring = keyring
         self.tickets = tickets
         self.lookup = lookup
         self.wake = wake
@@ -69,10 +73,10 @@ class _Api:
             return json_answer(413, _refusal(str(error)), Connection="close")
         except FormError as error:
             return _refusal(str(error))
-        key = form.get("passwd") or offered_key(request.environ)
-        if not is_key(key if isinstance(key, str) else None, self.settings.api_keys):
+        offered = form.get("passwd") or offered_key(request.environ)
+        key = self.keyring.find(offered if isinstance(offered, str) else None, Scope.SUBMIT)
+        if key is None:
             return HTTPResponse("Access denied", 403)
-        assert isinstance(key, str)
         webhook = form.get("webhook") or None
         if problem := _webhook_problem(webhook):
             return _refusal(problem)
@@ -90,7 +94,7 @@ class _Api:
                 title=_title(reading.repo),
                 webhook=webhook,
                 use_cache=not _is_on(form.get("no_cache")),
-                owner=owner_of(key),
+                owner=key.owner,
                 idempotency_key=request.get_header("Idempotency-Key"),
             )
         except NotTaken as reason:

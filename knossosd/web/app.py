@@ -11,6 +11,7 @@ import redis
 from bottle import HTTPResponse, request
 
 from knossosd import logs
+from knossosd.keyring import Keyring
 from knossosd.settings import Settings
 from knossosd.tickets.store import Tickets
 from knossosd.tickets.wake import Wake
@@ -39,10 +40,10 @@ def make_app(settings: Settings, tickets: Tickets, wake: Wake, feed: Feed) -> bo
     app.add_hook("before_request", lambda: logs.ticket.set(None))  # a connection may bring several requests
     for status, handler in ((400, _bad_request), (404, _not_found), (405, _not_allowed)):
         app.error(status, handler)
-    lookup = Lookup(tickets)
-    api.install(app, settings, tickets, lookup, wake)
-    monitor.install(app, settings, tickets, wake)
-    drop.install(app, settings)
+    keyring, lookup = Keyring.from_settings(settings), Lookup(tickets)
+    api.install(app, settings, keyring, tickets, lookup, wake)
+    monitor.install(app, settings, keyring, tickets, wake)
+    drop.install(app, settings, keyring)
     live.install(app, lookup, feed)
     mirror.install(app, settings)
     ops.install(app, settings)

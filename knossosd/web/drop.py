@@ -3,7 +3,8 @@
 The path carries the time `t` (epoch seconds) of a permission, its token, and the index of the API key that signed it.
 The old token is hex SHA-256 of the key followed by `t`. A token that is bound to one file is better: with `-` in place
 of the token in the path, the header `Authorization: Knossos <size>:<mac>` carries the file's size in bytes and hex
-HMAC-SHA256, with the API key, over `<t>:<file name>:<size>`.
+HMAC-SHA256, with the API key, over `<t>:<file name>:<size>`. Whoever has the key itself may send that, as
+`Authorization: Bearer <key>`, and needs no token.
 """
 
 import hashlib
@@ -22,8 +23,10 @@ import multipart
 from bottle import HTTPResponse, request
 
 from knossosd.conversion.store import Store, flush
+from knossosd.keyring import Keyring, Scope
 from knossosd.repo.contents import Digest
 from knossosd.settings import MIB, Settings
+from knossosd.web.access import key_of
 from knossosd.web.disk import free_disk
 
 WINDOW = 30 * 60
@@ -56,7 +59,7 @@ class Refused(Exception):
 
 
 class Permission(NamedTuple):
-    """What an upload is allowed: with a bound token, only the file of this size whose name has this mac."""
+    """What an upload is allowed: with a bound token of a `key`, only the file of this size whose name has this mac."""
 
     key: str
     time: int
@@ -70,12 +73,12 @@ class Permission(NamedTuple):
         return hmac.compare_digest(hmac.new(self.key.encode(), message, hashlib.sha256).hexdigest(), self.mac)
 
 
-def install(app: bottle.Bottle, settings: Settings, now: Callable[[], float] = time.time) -> None:
+def install(app: bottle.Bottle, settings: Settings, keyring: Keyring, now: Callable[[], float] = time.time) -> None:
     """Add the route. `now` is the clock, epoch seconds."""
 
     def drop(t: int, token: str, kid: int) -> HTTPResponse:
         try:
-            permission = _check_permission(settings, t, token, kid)
+            permission = _check_permission(settings, keyring, t, token, kid)
             if now() - t > WINDOW:
                 raise Refused(200, _error("You took too long to upload!"))
             return _answer(200, _receive(settings, permission), {})
@@ -87,9 +90,13 @@ def install(app: bottle.Bottle, settings: Settings, now: Callable[[], float] = t
     app.route(path, "OPTIONS", lambda **_: HTTPResponse("", 200, {**CORS, **CORS_HEADERS}))
 
 
-def _check_permission(settings: Settings, t: int, token: str, kid: int) -> Permission:
+def _check_permission(settings: Settings, keyring: Keyring, t: int, token: str, kid: int) -> Permission:
     denied = Refused(403, "Access denied")
-    if settings.upload_path is None or not 0 <= kid < len(settings.api_keys):
+    if settings.upload_path is None:
+        raise denied
+    if token == BOUND and key_of(request.environ, keyring, Scope.UPLOAD):
+        return Permission("", t, None, None)
+    if not 0 <= kid < len(settings.api_keys):
         raise denied
     key = settings.api_keys[kid]
     scheme, _, credentials = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")

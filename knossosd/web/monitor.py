@@ -9,26 +9,28 @@ from typing import Any
 import bottle
 from bottle import HTTPResponse, request
 
+from knossosd.keyring import Keyring, Scope
 from knossosd.settings import Settings
 from knossosd.tickets.ending import cancel
 from knossosd.tickets.record import Ticket
 from knossosd.tickets.store import Tickets
 from knossosd.tickets.wake import Wake
-from knossosd.web.access import is_key, offered_key
+from knossosd.web.access import key_of
 from knossosd.web.answers import refused, status_of
 
 
-def install(app: bottle.Bottle, settings: Settings, tickets: Tickets, wake: Wake) -> None:
+def install(app: bottle.Bottle, settings: Settings, keyring: Keyring, tickets: Tickets, wake: Wake) -> None:
     """Add the routes."""
-    monitor = _Monitor(settings, tickets, wake)
+    monitor = _Monitor(settings, keyring, tickets, wake)
     app.get("/api/list_tasks", callback=monitor.list_tasks)
     for action in (monitor.cancel, monitor.retry, monitor.remove):
         app.post(f"/api/tasks/<ticket:int>/{action.__name__}", callback=monitor.on_ticket(action))
 
 
 class _Monitor:
-    def __init__(self, settings: Settings, tickets: Tickets, wake: Wake) -> None:
+    def __init__(self, settings: Settings, keyring: Keyring, tickets: Tickets, wake: Wake) -> None:
         self.settings = settings
+        self.keyring = keyring
         self.tickets = tickets
         self.wake = wake
 
@@ -71,7 +73,7 @@ class _Monitor:
         return True
 
     def _is_operator(self) -> bool:
-        return is_key(offered_key(request.environ), self.settings.api_keys)
+        return key_of(request.environ, self.keyring, Scope.MONITOR) is not None
 
 
 def _denied() -> HTTPResponse:
