@@ -56,6 +56,7 @@ def end(tickets: Tickets, ticket: Ticket, outcome: Outcome, execution: str = WHO
         keys.OUTBOX,
         keys.DELIVERIES,
         keys.delivery(delivery),
+        keys.TICKETS,
     ]
     success = outcome.result is not None
     last_line = f"{outcome.last_line[0].value}: {outcome.last_line[1]}" if outcome.last_line else None

@@ -6,7 +6,7 @@ Ticket numbers are drawn from below 2**53, because JavaScript holds them in a do
 import hashlib
 
 TICKETS = "knossosd:tickets"
-"""Sorted set of all tickets by the time of their creation."""
+"""Sorted set of all tickets by when they end at the latest or, once they have ended, are forgotten."""
 
 QUEUE = "knossosd:queue"
 """Sorted set of the tickets that wait for a worker, by the time of their creation."""

@@ -49,12 +49,10 @@ def expire_old(tickets: Tickets) -> list[Ended]:
     Judged by the clock of Redis: the one of this host may have jumped.
     """
     ended = []
-    before = now_in_redis(tickets.client) - tickets.settings.task_lifetime
-    for number in _numbers(tickets, keys.TICKETS, before):
+    for number in _numbers(tickets, keys.TICKETS, now_in_redis(tickets.client)):
         ticket = tickets.get(number)
         if ticket is None:
-            for index in (keys.TICKETS, keys.QUEUE, keys.WORKING, keys.DEAD):
-                tickets.client.zrem(index, str(number))
+            tickets.remove(number)
         elif one := expire(tickets, ticket):
             ended.append(one)
     return ended

@@ -36,10 +36,9 @@ end
 redis.call('HSET', KEYS[1], unpack(ARGV, 11))
 redis.call('SET', KEYS[2], ARGV[5])
 for _, key in ipairs({KEYS[1], KEYS[2]}) do redis.call('EXPIRE', key, ARGV[4]) end
-for _, index in ipairs({KEYS[3], KEYS[4]}) do
-    redis.call('ZADD', index, ARGV[2], ARGV[1])
-    redis.call('EXPIRE', index, ARGV[4])
-end
+redis.call('ZADD', KEYS[3], ARGV[2] + ARGV[3], ARGV[1])
+redis.call('ZADD', KEYS[4], ARGV[2], ARGV[1])
+for _, index in ipairs({KEYS[3], KEYS[4]}) do redis.call('EXPIRE', index, ARGV[4]) end
 return {'created'}
 """
 
@@ -108,7 +107,7 @@ return 1
 
 END = """
 -- keys: record, lease, document, answers, events, now, result, queue, working, dead, the owner's open tickets,
--- outbox, deliveries, delivery;
+-- outbox, deliveries, delivery, tickets;
 -- arguments: ticket, execution or '*' for whoever holds it, now, lifetime in milliseconds, that of a dead ticket or 0,
 -- that of a delivery, success (1 or 0), errors, warnings, result (may be empty), delivery id, arguments of the last
 -- log line (may be empty), arguments of the event `done`, channel of news
@@ -135,6 +134,7 @@ else
     redis.call('DEL', KEYS[3])
 end
 for _, key in ipairs({KEYS[1], KEYS[5], KEYS[6], KEYS[7]}) do redis.call('PEXPIRE', key, lifetime) end
+redis.call('ZADD', KEYS[15], 'XX', ARGV[3] + lifetime / 1000, ARGV[1])
 local site = redis.call('HMGET', KEYS[1], 'webhook', 'token')
 if not site[1] or site[1] == '' then return 1 end
 redis.call('HSET', KEYS[14], 'ticket', ARGV[1], 'url', site[1], 'token', site[2], 'created', ARGV[3],
@@ -146,13 +146,14 @@ return 2
 
 RETRY = """
 -- keys: record, document, events, now, result, tickets, queue, dead;
--- arguments: ticket, now, lifetime in seconds
+-- arguments: ticket, now, lifetime in seconds, when it ends at the latest
 if redis.call('HGET', KEYS[1], 'state') ~= 'DONE' or redis.call('EXISTS', KEYS[2]) == 0 then return 0 end
 redis.call('HSET', KEYS[1], 'state', 'WAITING', 'time', ARGV[2], 'created', ARGV[2], 'attempt', '0', 'vanished', '0',
     'progress', '0', 'success', '0', 'errors', '', 'warnings', '')
 redis.call('DEL', KEYS[3], KEYS[4], KEYS[5])
 redis.call('ZREM', KEYS[8], ARGV[1])
-for index = 6, 7 do redis.call('ZADD', KEYS[index], ARGV[2], ARGV[1]) end
+redis.call('ZADD', KEYS[6], ARGV[4], ARGV[1])
+redis.call('ZADD', KEYS[7], ARGV[2], ARGV[1])
 for _, key in ipairs({KEYS[1], KEYS[2], KEYS[6], KEYS[7]}) do redis.call('EXPIRE', key, ARGV[3]) end
 return 1
 """

@@ -146,7 +146,7 @@ class Tickets:
 
     def all(self) -> list[Ticket]:
         """Every ticket, oldest first."""
-        return self._listed(keys.TICKETS)
+        return sorted(self._listed(keys.TICKETS), key=lambda ticket: ticket.created)
 
     def dead(self) -> list[Ticket]:
         """The tickets that failed through no fault of the mod's, the longest dead first. They may be retried."""
@@ -188,8 +188,9 @@ class Tickets:
         names = [
             name(ticket) for name in (keys.record, keys.document, keys.events, keys.now, keys.result)
         ] + [keys.TICKETS, keys.QUEUE, keys.DEAD]  # fmt: skip
-        lifetime = self.settings.task_lifetime + GRACE
-        return bool(self.client.eval(scripts.RETRY, len(names), *names, ticket, self.now(), lifetime))
+        now, lifetime = self.now(), self.settings.task_lifetime
+        arguments = [ticket, now, lifetime + GRACE, now + lifetime]
+        return bool(self.client.eval(scripts.RETRY, len(names), *names, *arguments))
 
     def remove(self, ticket: int) -> None:
         """Forget the ticket and everything about it; a worker that holds it stops."""

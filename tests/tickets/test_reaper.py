@@ -75,7 +75,7 @@ def test_a_ticket_that_waits_or_works_for_too_long_ends(redis_client: redis.Redi
     young = tickets.create("{}", title="")
     assert expire_old(tickets) == []
     for one in (waiting, working, done):
-        redis_client.zadd(keys.TICKETS, {str(one.ticket): created - 200})
+        redis_client.zadd(keys.TICKETS, {str(one.ticket): created})
     assert len(expire_old(tickets)) == 2
     for one in (waiting, working):
         ticket = found(tickets, one)
@@ -85,6 +85,18 @@ def test_a_ticket_that_waits_or_works_for_too_long_ends(redis_client: redis.Redi
     assert found(tickets, done).success
     assert found(tickets, young).state is State.WAITING
     assert expire_old(tickets) == []
+
+
+def test_a_finished_ticket_leaves_the_lists_with_its_result(redis_client: redis.Redis, settings: Settings) -> None:
+    ended = now_in_redis(redis_client) - settings.result_lifetime - 1
+    tickets = Tickets(redis_client, settings, lambda: ended)
+    finished, waiting = tickets.create("{}", title=""), tickets.create("{}", title="")
+    claimed(tickets, finished).finish(Outcome("{}"))
+    assert expire_old(tickets) == []
+    assert len(redis_client.zrange(keys.TICKETS, 0, -1)) == 2, "its result is still there"
+    redis_client.delete(*keys.all_of(finished.ticket))
+    assert expire_old(tickets) == []
+    assert redis_client.zrange(keys.TICKETS, 0, -1) == [str(waiting.ticket)]
 
 
 def test_tickets_that_are_gone_leave_the_lists(redis_client: redis.Redis, settings: Settings) -> None:
