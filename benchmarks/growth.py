@@ -157,7 +157,7 @@ def live(tickets: Tickets, stopwatch: Stopwatch) -> None:
 def measure_tickets(amounts: Sequence[int], lives: int) -> tuple[dict[str, Row], dict[float, float]]:
     """The table of one ticket's life among others (milliseconds), and the seconds of a whole life by their number."""
     with Checkout.temporary() as checkout, checkout.redis() as url:
-        settings = Settings(REDIS=url)
+        settings = Settings(REDIS=url, MAX_QUEUE=2 * amounts[-1])
         tickets = Tickets(connect(settings, "benchmark"), settings)
         costs = {}
         for before, amount in pairwise((0, *amounts)):
