@@ -61,6 +61,21 @@ def test_every_line_is_json_and_about_its_ticket(own_installation: Checkout, hos
         assert secret not in logs
 
 
+def test_the_doctor_shows_who_lives(installation: Checkout, host: Host, content: bytes) -> None:
+    link, begun, hold = held(host, content)
+    wait_until(installation.is_ready, "the workers live")
+    ticket, token = installation.submit(a_document(link, id="examined"))
+    assert begun.wait(30)
+    found = {one["what"]: one for one in json.loads(installation.verb("doctor", "--json").stdout)}
+    hold.set()
+    assert installation.outcome(ticket, token)["success"]
+    assert all(found[what]["is_right"] for what in ("Redis", "Web", "Worker", "Upkeep", "Port")), found
+    assert {what: found[what]["found"].count(" since ") for what in ("Web", "Worker", "Upkeep")} == {
+        "Web": 1, "Worker": 2, "Upkeep": 1
+    }  # fmt: skip
+    assert f"at ticket {ticket}" in found["Worker"]["found"]
+
+
 def test_stopping_everything_lets_a_conversion_end(own_installation: Checkout, host: Host, content: bytes) -> None:
     link, begun, hold = hosts.held(host, content)
     ticket, token = own_installation.submit(a_document(link))
