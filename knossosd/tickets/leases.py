@@ -18,9 +18,13 @@ from knossosd.tickets.execution import RENEWALS_PER_LEASE
 
 log = logging.getLogger(__name__)
 
-PROLONG = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end"
+PROLONG = """
+local owner = redis.call('GET', KEYS[1])
+if not owner or owner == ARGV[1] then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
+"""
 RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
-"""Keys: lease; arguments: owner, and the lifetime in milliseconds. Only the owner may do either."""
+"""Keys: lease; arguments: owner, and the lifetime in milliseconds. Only the owner may do either, and may also take a lease
+again that ran out while Redis was away, if nobody was quicker."""
 
 
 class SharedLeases:
@@ -51,9 +55,16 @@ class SharedLeases:
         try:
             yield
         finally:
-            with self._lock:
-                self._held.pop(key, None)
-            self._client.eval(RELEASE, 1, key, owner)
+            self._release(key, owner)
+
+    def _release(self, key: str, owner: str) -> None:
+        """What was done meanwhile is done: when Redis is away, the lease runs out by itself."""
+        with self._lock:
+            self._held.pop(key, None)
+            try:
+                self._client.eval(RELEASE, 1, key, owner)
+            except redis.RedisError:
+                log.warning("the lease %s could not be given back and runs out", key, exc_info=True)
 
     def _take(self, held: Sequence[str], owner: str) -> str | None:
         return next((key for key in held if self._client.set(key, owner, nx=True, px=self._lifetime)), None)
@@ -75,7 +86,13 @@ class SharedLeases:
             if not held:
                 return
             for key, owner in held.items():
-                try:
-                    self._client.eval(PROLONG, 1, key, owner, self._lifetime)
-                except redis.RedisError:
-                    log.warning("the lease %s could not be renewed, trying again", key, exc_info=True)
+                self._prolong(key, owner)
+
+    def _prolong(self, key: str, owner: str) -> None:
+        with self._lock:
+            if self._held.get(key) != owner:  # it was given back meanwhile, and must not be taken again
+                return
+            try:
+                self._client.eval(PROLONG, 1, key, owner, self._lifetime)
+            except redis.RedisError:
+                log.warning("the lease %s could not be renewed, trying again", key, exc_info=True)

@@ -85,6 +85,30 @@ def test_the_lease_of_a_worker_that_died_runs_out(redis_client: redis.Redis) -> 
     assert redis_client.get("knossosd:lease:x") == "living"
 
 
+def test_a_lease_that_ran_out_while_redis_was_away_is_taken_again(redis_client: redis.Redis) -> None:
+    leases = SharedLeases(redis_client, lifetime=0.3)
+    with hold(leases, "name"):
+        [key] = redis_client.keys("knossosd:lease:*")
+        redis_client.delete(key)
+        while not redis_client.exists(key):
+            time.sleep(0.01)
+    assert not redis_client.exists(key)
+    leases._prolong(key, "who gave it back")
+    assert not redis_client.exists(key)
+
+
+def test_work_that_is_done_does_not_fail_because_redis_is_away() -> None:
+    class Away(redis.Redis):
+        def eval(self, *_: Any) -> Any:
+            raise redis.ConnectionError("away")
+
+        def set(self, *_: Any, **__: Any) -> Any:
+            return True
+
+    with hold(SharedLeases(Away(), lifetime=5), "name"):
+        pass
+
+
 def test_only_the_owner_releases_a_lease(redis_client: redis.Redis) -> None:
     leases = SharedLeases(redis_client, lifetime=5)
     with hold(leases, "name"):
