@@ -62,7 +62,7 @@ def test_every_line_is_json_and_about_its_ticket(own_installation: Checkout, hos
 
 
 def test_the_doctor_shows_who_lives(installation: Checkout, host: Host, content: bytes) -> None:
-    link, begun, hold = held(host, content)
+    link, begun, hold = hosts.held(host, content)
     wait_until(installation.is_ready, "the workers live")
     ticket, token = installation.submit(a_document(link, id="examined"))
     assert begun.wait(30)
