@@ -1,5 +1,6 @@
 """Web processes of a checkout on its own Valkey, beside as many minimal ones to compare with."""
 
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -7,13 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import psutil
-from checkout import KEY, Checkout, free_port, listens, wait_until
+from checkout import Checkout
 
 from knossosd.settings import Settings
 from knossosd.tickets.connection import connect
 from knossosd.tickets.store import Tickets
-
-__all__ = ["KEY", "Installation", "Servers", "installed"]
+from tests.checkouts import KEY, free_port, wait_until
 
 MINIMAL = Path(__file__).with_name("minimal.py")
 
@@ -52,9 +52,14 @@ def installed(processes: int) -> Iterator[Installation]:
         web, minimal = Servers(checkout.port, []), Servers(free_port(), [])
         for number in range(1, processes + 1):
             serving = stack.enter_context(checkout.running(sys.executable, "knossosd.py", "serve"))
-            wait_until(lambda number=number: checkout.log().count("listening") == number, "a web process listens")
+            wait_until(lambda number=number: checkout.said().count("listening") == number, "a web process listens")
             web.processes.append(psutil.Process(serving.pid))
             comparing = stack.enter_context(checkout.running(sys.executable, str(MINIMAL), str(minimal.port)))
             minimal.processes.append(psutil.Process(comparing.pid))
-        wait_until(lambda: listens(minimal.port), "the minimal processes listen")
+        wait_until(lambda: _listens(minimal.port), "the minimal processes listen")
         yield Installation(web, minimal, tickets)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -22,11 +22,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median, quantiles
+from typing import Any
 
 import psutil
-from checkout import Checkout, free_port, wait_until
+from checkout import Checkout
 from corpora import age, small_mod
 from report import Row, print_table
+
+from tests.checkouts import free_port, wait_until
 
 TICKETS = 300
 WARM_UP = 20
@@ -52,7 +55,7 @@ def submit(checkout: Checkout, link: str) -> int:
     file = {"filename": name, "urls": [link]}
     package = {"name": "Core", "files": [file]}
     mod = {"id": f"mod_{name.partition('.')[0]}", "title": "B", "version": "1.0.0", "packages": [package]}
-    return checkout.submit(mod)
+    return checkout.submit(mod)[0]
 
 
 def measure(checkout: Checkout, links: Sequence[str], workers: int) -> Row:
@@ -61,9 +64,9 @@ def measure(checkout: Checkout, links: Sequence[str], workers: int) -> Row:
     command = ("huey_consumer", "knossosd.tasks.huey", "-k", "process", "-w", str(workers), "-n")
     with checkout.running(*command, stop=signal.SIGINT) as consumer:
         for ticket in reversed(tickets):
-            wait_until(lambda ticket=ticket: _is_done(checkout, ticket), "all tickets are done", PATIENCE)
+            wait_until(lambda ticket=ticket: checkout.state(ticket) == "DONE", "all tickets are done", PATIENCE)
         cpu = sum(sum(child.cpu_times()[:4]) for child in psutil.Process(consumer.pid).children())
-    done = sorted((checkout.status(ticket) for ticket in tickets), key=lambda status: status["time"])
+    done = sorted((_status(checkout, ticket) for ticket in tickets), key=lambda status: status["time"])
     assert all(status["success"] for status in done)
     counted = done[WARM_UP:]
     milliseconds = [1000 * status["runtime"] for status in counted]
@@ -76,8 +79,8 @@ def measure(checkout: Checkout, links: Sequence[str], workers: int) -> Row:
     }
 
 
-def _is_done(checkout: Checkout, ticket: int) -> bool:
-    return bool(checkout.status(ticket)["state"] == "DONE")
+def _status(checkout: Checkout, ticket: int) -> Any:
+    return checkout.get(f"/api/converter/get_status/{ticket}")
 
 
 def main() -> None:

@@ -24,13 +24,14 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import NamedTuple, Self
 
-from installation import KEY, Installation, Servers, installed
+from installation import Installation, Servers, installed
 from report import Row, draw_bars, print_table
 from watchers import allow_sockets
 
 from knossosd.conversion.observer import Level
 from knossosd.tickets.ending import Outcome
 from knossosd.tickets.execution import Execution
+from tests.checkouts import KEY
 
 HERE = Path(__file__).parent
 DRIVERS = 2
