@@ -151,7 +151,7 @@ def live(tickets: Tickets, stopwatch: Stopwatch) -> None:
         reap(tickets)
     with stopwatch("finish"):
         execution.finish(Outcome("{}"))
-    tickets.remove(number)
+    tickets.forget(number)
 
 
 def measure_tickets(amounts: Sequence[int], lives: int) -> tuple[dict[str, Row], dict[float, float]]:

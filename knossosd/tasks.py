@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable
 from functools import cache
 
+import redis
 from huey import crontab
 
 from knossosd import logs
@@ -31,8 +32,8 @@ from knossosd.faults import Code, Finding, InputFault, RemoteFault
 from knossosd.repo.document import DocumentLimits, parse
 from knossosd.repo.names import examples
 from knossosd.tickets import webhooks
-from knossosd.tickets.connection import connect
-from knossosd.tickets.ending import Ended, Outcome
+from knossosd.tickets.connection import connect, connect_once
+from knossosd.tickets.ending import Ended, Outcome, remove
 from knossosd.tickets.execution import Execution
 from knossosd.tickets.leases import SharedLeases
 from knossosd.tickets.outbox import DeliveryState, Outbox
@@ -74,6 +75,13 @@ def convert(number: int) -> None:
             if execution.hand_back():
                 convert(number)
             raise
+        except (
+            redis.RedisError
+        ):  # what has become of the ticket is known when it is back, so somebody has to look again
+            log.exception("Redis was away for too long, ticket %d waits again", number)
+            if execution.hand_back():
+                convert(number)
+            return
         except Exception:  # the border: whatever went wrong, the ticket ends and the operator hears of it
             log.exception("the conversion of ticket %d failed", number)
             outcome = Conversion(None, (_internal(),), ())
@@ -99,7 +107,9 @@ def deliver(delivery_id: str) -> None:
         return
     outbox().note(delivery, answer.value, state=DeliveryState.DELIVERED)
     if answer is webhooks.Answer.CANCELLED:
-        tickets().remove(delivery.ticket)
+        ticket = tickets().get(delivery.ticket)
+        if ticket and ticket.ending == delivery.id:  # it was not retried meanwhile
+            remove(tickets(), ticket)
 
 
 @upkeep.periodic_task(crontab(minute="*"), name="reap")
@@ -130,7 +140,7 @@ def sweep() -> None:
 def verify() -> None:
     """Read a part of the mirror again, and repair what is damaged."""
     with ending.limited(verification.NIGHT, Cancelled) as errand:
-        leases = SharedLeases(tickets().client, settings.lease_time)
+        leases = _leases()
         mirror = verification.Verification.from_settings(settings, leases, errand, rest=time.sleep)
         if mirror is None or not settings.verify_size:
             return
@@ -168,12 +178,17 @@ def tickets() -> Tickets:
 @cache
 def outbox() -> Outbox:
     """The outbox of webhooks, over the same connection."""
-    return Outbox(tickets().client)
+    return Outbox(tickets().client, settings.webhook_timeout)
+
+
+@cache
+def _leases() -> SharedLeases:
+    return SharedLeases(tickets().client, connect_once(settings, "leases"), settings.lease_time)
 
 
 @cache
 def _toolbox() -> Toolbox:
-    return Toolbox.from_settings(settings, SharedLeases(tickets().client, settings.lease_time))
+    return Toolbox.from_settings(settings, _leases())
 
 
 def _converted(execution: Execution) -> Conversion:

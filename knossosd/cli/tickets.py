@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import cache
 
 import typer
 from rich.table import Table
@@ -11,13 +12,15 @@ from rich.table import Table
 from knossosd import tasks
 from knossosd.cli.display import print_table
 from knossosd.cli.exits import Exit, Stop
+from knossosd.cli.reach import insist_on_redis
 from knossosd.tickets import ending, events
 from knossosd.tickets.record import State, Ticket
+from knossosd.tickets.store import Tickets
 
 
 def show_all(*, dead: bool, as_json: bool) -> None:
     """Print the tickets, oldest first; only the `dead` ones if wanted."""
-    tickets = tasks.tickets()
+    tickets = _tickets()
     found = tickets.dead() if dead else tickets.all()
     if as_json:
         typer.echo(json.dumps([_as_json(ticket) for ticket in found]))
@@ -31,10 +34,10 @@ def show_all(*, dead: bool, as_json: bool) -> None:
 
 def show(number: int, *, as_json: bool) -> None:
     """Print one ticket and its log."""
-    found = tasks.tickets().get(number)
+    found = _tickets().get(number)
     if found is None:
         raise Stop(Exit.FAILED, f"There is no ticket {number} (any more).")
-    kept = events.past(tasks.tickets().client, number).events
+    kept = events.past(_tickets().client, number).events
     lines = [event.arguments[0] for event in kept if event.name == "log_message"]
     if as_json:
         typer.echo(json.dumps({**_as_json(found), "log": lines}))
@@ -50,7 +53,7 @@ def cancel(numbers: Sequence[int]) -> None:
     """Call conversions off, whether they wait or run."""
 
     def call_off(ticket: Ticket) -> bool:
-        ended = ending.cancel(tasks.tickets(), ticket)
+        ended = ending.cancel(_tickets(), ticket)
         tasks.see_to_deliveries([ended])
         return ended is not None
 
@@ -59,9 +62,11 @@ def cancel(numbers: Sequence[int]) -> None:
 
 def retry(numbers: Sequence[int]) -> None:
     """Let tickets that failed through the server's fault be converted once more."""
+    if not numbers:
+        raise Stop(Exit.INVALID, "Name the tickets, or say --all.")
 
     def try_again(ticket: Ticket) -> bool:
-        waits = tasks.tickets().retry(ticket.number)
+        waits = _tickets().retry(ticket)
         if waits:
             tasks.convert(ticket.number)
         return waits
@@ -71,24 +76,32 @@ def retry(numbers: Sequence[int]) -> None:
 
 def retry_all() -> None:
     """Let all of them be converted once more."""
-    retry([ticket.number for ticket in tasks.tickets().dead()])
+    if dead := _tickets().dead():
+        retry([ticket.number for ticket in dead])
 
 
 def remove(numbers: Sequence[int]) -> None:
     """Forget tickets and all about them; running conversions stop."""
 
     def forget(ticket: Ticket) -> bool:
-        tasks.tickets().remove(ticket.number)
+        ending.remove(_tickets(), ticket)
         return True
 
     _for_each(numbers, forget, "removed", "")
+
+
+@cache
+def _tickets() -> Tickets:
+    """The tickets, when Redis answers at once: an operator has no time to wait for it."""
+    insist_on_redis()
+    return tasks.tickets()
 
 
 def _for_each(numbers: Sequence[int], act: Callable[[Ticket], bool], done: str, not_done: str) -> None:
     """Act on each ticket and say what came of it; the verb fails when one could not be acted on."""
     failed = False
     for number in numbers:
-        found = tasks.tickets().get(number)
+        found = _tickets().get(number)
         acted = found is not None and act(found)
         typer.echo(f"{number} {done if acted else 'is not known' if found is None else not_done}")
         failed |= not acted

@@ -10,10 +10,12 @@ from rich.table import Table
 from knossosd import tasks
 from knossosd.cli.display import print_table
 from knossosd.cli.exits import Exit, Stop
+from knossosd.cli.reach import insist_on_redis
 
 
 def show_all(*, as_json: bool) -> None:
     """Print the deliveries that are remembered, oldest first."""
+    insist_on_redis()
     found = tasks.outbox().all()
     if as_json:
         shown = [{name: value for name, value in asdict(one).items() if name != "token"} for one in found]
@@ -28,6 +30,7 @@ def show_all(*, as_json: bool) -> None:
 
 def redeliver(delivery: str) -> None:
     """Make a delivery once more, whatever became of it."""
+    insist_on_redis()
     if not tasks.outbox().redeliver(delivery):
         raise Stop(Exit.FAILED, f"There is no delivery {delivery} (any more).")
     tasks.deliver(delivery)

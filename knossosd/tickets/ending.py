@@ -88,6 +88,12 @@ def cancel(tickets: Tickets, ticket: Ticket) -> Ended | None:
     return end(tickets, ticket, Outcome(errors=(called_off,), last_line=(Level.WARNING, called_off.message)))
 
 
+def remove(tickets: Tickets, ticket: Ticket) -> None:
+    """Forget a ticket and all about it. One that has not ended is called off before, and no webhook is sent."""
+    cancel(tickets, ticket)
+    tickets.forget(ticket.number)
+
+
 def expire(tickets: Tickets, ticket: Ticket) -> Ended | None:
     """End a ticket that has lived for too long without an outcome. None when it has ended before."""
     hours = tickets.settings.task_lifetime / 3600

@@ -24,7 +24,7 @@ from knossosd.tickets.store import Tickets
 log = logging.getLogger(__name__)
 
 MAX_LOG_LINES = 5000
-"""Log lines that a ticket keeps. No reader follows more, and 10,000 bad files must not fill Redis."""
+"""Log lines of one execution that are kept. No reader follows more, and 10,000 bad files must not fill Redis."""
 
 RENEWALS_PER_LEASE = 3
 """One lost renewal must not cost the lease."""
@@ -49,7 +49,8 @@ class Execution:
         self._released = threading.Event()
         self._renewal = threading.Thread(target=self._renew, name=f"lease-{ticket.number}", daemon=True)
         self._log_lines = 0
-        self._log_lock = threading.Lock()
+        self._told = 0
+        self._telling = threading.Lock()
         self._shown = Snapshot(0.0, ())
         self._captcha: str | None = None
         self._asking = threading.Lock()  # watchers are asked one question at a time
@@ -98,17 +99,21 @@ class Execution:
     # What the conversion tells and asks: the methods of `Observer`.
 
     def log(self, level: Level, message: str) -> None:
-        with self._log_lock:
+        with self._telling:
             self._log_lines += 1
             if self._log_lines <= MAX_LOG_LINES:
                 self._publish("log_message", f"{level.value}: {message}")
 
     def progress(self, snapshot: Snapshot) -> None:
         self._shown = snapshot
-        self._show()
+        try:
+            self._show()
+        except redis.RedisError:
+            log.warning("the progress of ticket %d could not be told", self._number, exc_info=True)
 
     def finished(self, file: FileProgress) -> None:
-        self._publish("file", asdict(file))
+        with self._telling:
+            self._publish("file", asdict(file))
 
     def ask(self, image_url: str) -> str | None:
         with self._asking:
@@ -129,8 +134,9 @@ class Execution:
 
     def finish(self, outcome: Outcome) -> Ended | None:
         """Record the outcome. None, and nothing is recorded, when another worker holds the ticket by now."""
-        if self._log_lines > MAX_LOG_LINES:
-            self._publish("log_message", f"WARNING: … {self._log_lines - MAX_LOG_LINES} lines left out")
+        with self._telling:
+            if self._log_lines > MAX_LOG_LINES:
+                self._publish("log_message", f"WARNING: … {self._log_lines - MAX_LOG_LINES} lines left out")
         return end(self._tickets, self.ticket, outcome, self._id)
 
     def hand_back(self) -> bool:
@@ -143,11 +149,18 @@ class Execution:
         )
 
     def _publish(self, name: str, *arguments: Any) -> None:
-        self._run(
-            scripts.PUBLISH,
-            [keys.record(self._number), keys.events(self._number)],
-            [self._id, keys.NEWS, *_flat(events.encode(name, *arguments))],
-        )
+        """Tell an event, once, and before the next one: as long as Redis is away, everybody who tells something waits,
+        unless the conversion is over or called off."""
+        self._told += 1
+        event = [self._id, keys.NEWS, self._told, *_flat(events.encode(name, *arguments))]
+        while not self._lost.is_set():
+            try:
+                self._run(scripts.PUBLISH, [keys.record(self._number), keys.events(self._number)], event)
+                return
+            except redis.RedisError:
+                log.warning("an event of ticket %d could not be told, trying again", self._number, exc_info=True)
+                if self._released.wait(BEAT):
+                    raise
 
     def _wait_for_answer(self) -> str | None:
         deadline = time.monotonic() + self._tickets.settings.answer_timeout

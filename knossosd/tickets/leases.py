@@ -30,49 +30,44 @@ while Redis was away may be taken again, if nobody was quicker."""
 class SharedLeases:
     """The leases of one process among those of all others, each good for `lifetime` seconds.
 
-    They are what `knossosd.conversion.leases.Leases` asks for.
+    They are what `knossosd.conversion.leases.Leases` asks for. `quick` is a client that gives up soon.
     """
 
-    def __init__(self, client: redis.Redis, lifetime: float) -> None:
+    def __init__(self, client: redis.Redis, quick: redis.Redis, lifetime: float) -> None:
         self._client = client
+        self._quick = quick
         self._lifetime = int(lifetime * 1000)
-        self._held: dict[str, str] = {}
+        self._held: dict[str, _Lease] = {}
         self._lock = threading.Lock()
         self._renewing = False
 
     @contextmanager
     def hold(self, names: Sequence[str], *, busy: Callable[[], None], check: Callable[[], None]) -> Iterator[None]:
         owner = secrets.token_hex(8)
-        held = [keys.shared_lease(name) for name in names]
-        key = self._take(held, owner)
+        wanted = [keys.shared_lease(name) for name in names]
+        key = self._take(wanted, owner)
         if key is None:
             busy()
         while key is None:
             check()
             time.sleep(POLL)
-            key = self._take(held, owner)
-        self._note(key, owner)
+            key = self._take(wanted, owner)
+        lease = _Lease(self._quick, key, owner, self._lifetime)
+        self._note(lease)
         try:
             yield
         finally:
-            self._release(key, owner)
+            with self._lock:
+                self._held.pop(key, None)
+            lease.give_back()
 
-    def _release(self, key: str, owner: str) -> None:
-        """What was done meanwhile is done: when Redis is away, the lease runs out by itself."""
-        with self._lock:
-            self._held.pop(key, None)
-            try:
-                self._client.eval(RELEASE, 1, key, owner)
-            except redis.RedisError:
-                log.warning("the lease %s could not be given back and runs out", key, exc_info=True)
+    def _take(self, wanted: Sequence[str], owner: str) -> str | None:
+        return next((key for key in wanted if self._client.set(key, owner, nx=True, px=self._lifetime)), None)
 
-    def _take(self, held: Sequence[str], owner: str) -> str | None:
-        return next((key for key in held if self._client.set(key, owner, nx=True, px=self._lifetime)), None)
-
-    def _note(self, key: str, owner: str) -> None:
+    def _note(self, lease: "_Lease") -> None:
         """One thread renews all leases of the process, as long as there are any."""
         with self._lock:
-            self._held[key] = owner
+            self._held[lease.key] = lease
             if not self._renewing:
                 self._renewing = True
                 threading.Thread(target=self._renew, name="leases", daemon=True).start()
@@ -81,18 +76,38 @@ class SharedLeases:
         while True:
             time.sleep(self._lifetime / 1000 / RENEWALS_PER_LEASE)
             with self._lock:
-                held = dict(self._held)
+                held = list(self._held.values())
                 self._renewing = bool(held)
             if not held:
                 return
-            for key, owner in held.items():
-                self._prolong(key, owner)
+            for lease in held:
+                lease.prolong()
 
-    def _prolong(self, key: str, owner: str) -> None:
+
+class _Lease:
+    """One lease that is held, until it was given back; then nobody takes it again in its owner's name."""
+
+    def __init__(self, client: redis.Redis, key: str, owner: str, lifetime: int) -> None:
+        self.key = key
+        self._client = client
+        self._owner = owner
+        self._lifetime = lifetime
+        self._is_held = True
+        self._lock = threading.Lock()
+
+    def prolong(self) -> None:
         with self._lock:
-            if self._held.get(key) != owner:  # it was given back meanwhile, and must not be taken again
-                return
-            try:
-                self._client.eval(PROLONG, 1, key, owner, self._lifetime)
-            except redis.RedisError:
-                log.warning("the lease %s could not be renewed, trying again", key, exc_info=True)
+            if self._is_held:
+                self._try(PROLONG, self._lifetime)
+
+    def give_back(self) -> None:
+        """What was done meanwhile is done: when Redis is away, the lease runs out by itself."""
+        with self._lock:
+            self._is_held = False
+            self._try(RELEASE)
+
+    def _try(self, script: str, *arguments: int) -> None:
+        try:
+            self._client.eval(script, 1, self.key, self._owner, *arguments)
+        except redis.RedisError as error:
+            log.warning("the lease %s could be neither prolonged nor given back: %s", self.key, error)

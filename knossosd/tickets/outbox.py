@@ -6,6 +6,7 @@ takes the delivery for a while; when he vanishes it is due again. After a succes
 
 import json
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -27,7 +28,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 15, 2 * HOUR
 """Seconds before the next attempt: twice as long each time, give or take a half."""
 
 HOLD = 120
-"""Seconds that an attempt has: more than it can take."""
+"""Seconds that an attempt has besides the site's time limit: then somebody else may take the delivery."""
+
+TICK = 1.0
+"""Seconds between two tries to note an outcome while Redis is away."""
 
 AT_ONCE = 100
 """Deliveries that are looked at in one go."""
@@ -75,16 +79,20 @@ class Delivery:
 
 
 class Outbox:
-    """The deliveries of one Redis. `now` is the clock (epoch seconds; that of Redis unless another one is given), and
-    `jitter` gives numbers from 0 to 1."""
+    """The deliveries of one Redis, whose attempts take at most `timeout` seconds.
+
+    `now` is the clock (epoch seconds; that of Redis unless another one is given), `jitter` gives numbers from 0 to 1.
+    """
 
     def __init__(
         self,
         client: redis.Redis,
+        timeout: float = 0.0,
         now: Callable[[], float] | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._client = client
+        self._hold = timeout + HOLD
         self._now = now or (lambda: now_in_redis(client))
         self._jitter = jitter
 
@@ -96,13 +104,28 @@ class Outbox:
         """Take a delivery to make an attempt. None when it is not due, or somebody else has it."""
         names = (keys.delivery(delivery_id), keys.OUTBOX)
         now = self._now()
-        if not self._client.eval(scripts.TAKE_DELIVERY, 2, *names, delivery_id, now, now + HOLD):
+        if not self._client.eval(scripts.TAKE_DELIVERY, 2, *names, delivery_id, now, now + self._hold):
             return None
         return self.get(delivery_id)
 
     def note(self, delivery: Delivery, outcome: str, *, state: DeliveryState) -> None:
         """Note what came of the attempt that `delivery` was taken for. One that stays WAITING becomes due again, or is
-        given up when it was tried for long enough."""
+        given up when it was tried for long enough.
+
+        While Redis is away, this is tried again as long as nobody else can have taken the delivery: what is not noted
+        would be sent once more.
+        """
+        deadline = time.monotonic() + HOLD
+        while True:
+            try:
+                self._note(delivery, outcome, state)
+                return
+            except redis.RedisError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(TICK)
+
+    def _note(self, delivery: Delivery, outcome: str, state: DeliveryState) -> None:
         now = self._now()
         if state is DeliveryState.WAITING and now - delivery.created > PATIENCE:
             state = DeliveryState.GIVEN_UP

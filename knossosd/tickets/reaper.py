@@ -24,7 +24,7 @@ def reap(tickets: Tickets) -> tuple[list[int], list[Ended]]:
     waiting, failed = [], []
     for number in _numbers(tickets, keys.WORKING):
         if tickets.get(number) is None:
-            tickets.client.zrem(keys.WORKING, str(number))
+            tickets.forget(number)
             continue
         execution = Execution.take_over(tickets, number)
         if execution is None:
@@ -48,12 +48,12 @@ def expire_old(tickets: Tickets) -> list[Ended]:
 
     Judged by the clock of Redis: the one of this host may have jumped.
     """
-    ended = []
-    for number in _numbers(tickets, keys.TICKETS, now_in_redis(tickets.client)):
+    ended, now = [], now_in_redis(tickets.client)
+    for number in _numbers(tickets, keys.TICKETS, now):
         ticket = tickets.get(number)
         if ticket is None:
-            tickets.remove(number)
-        elif one := expire(tickets, ticket):
+            tickets.forget(number)
+        elif now - ticket.created >= tickets.settings.task_lifetime and (one := expire(tickets, ticket)):
             ended.append(one)
     return ended
 

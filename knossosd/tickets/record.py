@@ -20,7 +20,8 @@ class Ticket:
 
     `owner` names the key that submitted it, without giving it away. `use_cache` is false when everything is to be
     fetched and read anew. `attempt` counts the executions, `vanished` those whose worker was lost. `success`, `runtime`
-    (seconds), `errors` and `warnings` (findings as JSON objects) belong to a ticket that is DONE.
+    (seconds), `errors` and `warnings` (findings as JSON objects) and the id of its `ending`, which is also that of the
+    webhook's delivery, belong to a ticket that is DONE.
     """
 
     number: int
@@ -41,6 +42,7 @@ class Ticket:
     runtime: float = 0.0
     errors: tuple[dict[str, str], ...] = ()
     warnings: tuple[dict[str, str], ...] = ()
+    ending: str = ""
 
     @classmethod
     def from_hash(cls, number: int, fields: dict[str, str]) -> "Ticket":
@@ -65,6 +67,7 @@ class Ticket:
             runtime=float(fields.get("runtime", 0)),
             errors=_findings(fields.get("errors")),
             warnings=_findings(fields.get("warnings")),
+            ending=fields.get("ending", ""),
         )
 
 

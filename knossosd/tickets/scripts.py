@@ -4,17 +4,30 @@ What a worker does is fenced by the execution id: a worker that was silent for l
 replaced without knowing it, so each of its scripts compares the id in the record with the caller's, and does nothing
 when another one holds the ticket. A ticket ends once, whoever ends it. The first key of these scripts is the record.
 What they add to a stream, they tell on the channel of news.
+
+A script whose answer was lost is sent again by the client, so each that must not be done twice knows itself by an id
+of the caller's: the token, the execution, the number of an event, the ending.
 """
+
+LENGTHEN = """
+local function lengthen(key, milliseconds)
+    if redis.call('PTTL', key) < tonumber(milliseconds) then redis.call('PEXPIRE', key, milliseconds) end
+end
+"""
+"""What is shared by many tickets lives as long as the longest of them wants it to."""
 
 CREATE = """
 -- keys: record, document, tickets, queue, and, or else '': idempotency, the owner's hour, the owner's open tickets;
 -- arguments: ticket, now, lifetime in seconds, that of the indexes, document, most in the queue, most in an hour,
 -- most at once, fingerprint, token, then the names and values of the record
 local repeated, hour, open = KEYS[5], KEYS[6], KEYS[7]
+if redis.call('HGET', KEYS[1], 'token') == ARGV[10] then return {'created'} end
 if repeated ~= '' then
-    local before = redis.call('HMGET', repeated, 'fingerprint', 'ticket', 'token')
-    if before[1] == ARGV[9] then return {'same', before[2], before[3]} end
-    if before[1] then return {'other'} end
+    local before = redis.call('HMGET', repeated, 'fingerprint', 'ticket', 'token', 'record')
+    if before[1] and redis.call('EXISTS', before[4]) == 1 then
+        if before[1] == ARGV[9] then return {'same', before[2], before[3]} end
+        return {'other'}
+    end
 end
 if redis.call('ZCARD', KEYS[4]) >= tonumber(ARGV[6]) then return {'full'} end
 if hour ~= '' then
@@ -30,7 +43,7 @@ if hour ~= '' then
     redis.call('EXPIRE', open, ARGV[4])
 end
 if repeated ~= '' then
-    redis.call('HSET', repeated, 'fingerprint', ARGV[9], 'ticket', ARGV[1], 'token', ARGV[10])
+    redis.call('HSET', repeated, 'fingerprint', ARGV[9], 'ticket', ARGV[1], 'token', ARGV[10], 'record', KEYS[1])
     redis.call('EXPIRE', repeated, ARGV[3])
 end
 redis.call('HSET', KEYS[1], unpack(ARGV, 11))
@@ -42,26 +55,29 @@ for _, index in ipairs({KEYS[3], KEYS[4]}) do redis.call('EXPIRE', index, ARGV[4
 return {'created'}
 """
 
-CLAIM = """
+CLAIM = f"""
 -- keys: record, lease, queue, working; arguments: ticket, execution, now, lease in milliseconds
+{LENGTHEN}
+if redis.call('HGET', KEYS[1], 'execution') == ARGV[2] then return 1 end
 if redis.call('HGET', KEYS[1], 'state') ~= 'WAITING' then
     redis.call('ZREM', KEYS[3], ARGV[1])
     return 0
 end
-redis.call('HSET', KEYS[1], 'state', 'WORKING', 'execution', ARGV[2], 'time', ARGV[3])
+redis.call('HSET', KEYS[1], 'state', 'WORKING', 'execution', ARGV[2], 'time', ARGV[3], 'told', '0')
 redis.call('HINCRBY', KEYS[1], 'attempt', 1)
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[4])
 redis.call('ZREM', KEYS[3], ARGV[1])
 redis.call('ZADD', KEYS[4], ARGV[3], ARGV[1])
-redis.call('PEXPIRE', KEYS[4], redis.call('PTTL', KEYS[1]) + ARGV[4])
+lengthen(KEYS[4], redis.call('PTTL', KEYS[1]) + ARGV[4])
 return 1
 """
 
 TAKE_OVER = """
 -- keys: record, lease; arguments: execution, lease in milliseconds
+if redis.call('HGET', KEYS[1], 'execution') == ARGV[1] then return 1 end
 if redis.call('HGET', KEYS[1], 'state') ~= 'WORKING' then return 0 end
 if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
-redis.call('HSET', KEYS[1], 'execution', ARGV[1])
+redis.call('HSET', KEYS[1], 'execution', ARGV[1], 'told', '0')
 redis.call('HINCRBY', KEYS[1], 'vanished', 1)
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 return 1
@@ -75,9 +91,13 @@ return 1
 """
 
 PUBLISH = """
--- keys: record, events; arguments: execution, channel of news, then the entry's names and values
-if redis.call('HGET', KEYS[1], 'execution') ~= ARGV[1] then return 0 end
-redis.call('XADD', KEYS[2], '*', unpack(ARGV, 3))
+-- keys: record, events; arguments: execution, channel of news, number of the event in this execution, then the entry's
+-- names and values
+local record = redis.call('HMGET', KEYS[1], 'execution', 'told')
+if record[1] ~= ARGV[1] then return 0 end
+if tonumber(record[2] or 0) >= tonumber(ARGV[3]) then return 1 end
+redis.call('HSET', KEYS[1], 'told', ARGV[3])
+redis.call('XADD', KEYS[2], '*', unpack(ARGV, 4))
 redis.call('PEXPIRE', KEYS[2], redis.call('PTTL', KEYS[1]))
 redis.call('PUBLISH', ARGV[2], KEYS[2])
 return 1
@@ -94,29 +114,32 @@ redis.call('PUBLISH', ARGV[2], KEYS[2])
 return 1
 """
 
-HAND_BACK = """
+HAND_BACK = f"""
 -- keys: record, lease, queue, working; arguments: ticket, execution, now
+{LENGTHEN}
 if redis.call('HGET', KEYS[1], 'execution') ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], 'state', 'WAITING', 'time', ARGV[3], 'execution', '', 'question', '')
 redis.call('DEL', KEYS[2])
 redis.call('ZADD', KEYS[3], redis.call('HGET', KEYS[1], 'created'), ARGV[1])
 redis.call('ZREM', KEYS[4], ARGV[1])
-redis.call('PEXPIRE', KEYS[3], redis.call('PTTL', KEYS[1]))
+lengthen(KEYS[3], redis.call('PTTL', KEYS[1]))
 return 1
 """
 
-END = """
+END = f"""
 -- keys: record, lease, document, answers, events, now, result, queue, working, dead, the owner's open tickets,
 -- outbox, deliveries, delivery, tickets;
 -- arguments: ticket, execution or '*' for whoever holds it, now, lifetime in milliseconds, that of a dead ticket or 0,
--- that of a delivery, success (1 or 0), errors, warnings, result (may be empty), delivery id, arguments of the last
--- log line (may be empty), arguments of the event `done`, channel of news
+-- that of a delivery, success (1 or 0), errors, warnings, result (may be empty), id of the ending and its delivery,
+-- arguments of the last log line (may be empty), arguments of the event `done`, channel of news
+{LENGTHEN}
 local state = redis.call('HGET', KEYS[1], 'state')
+if state == 'DONE' and redis.call('HGET', KEYS[1], 'ending') == ARGV[11] then return 1 end
 if not state or state == 'DONE' then return 0 end
 if ARGV[2] ~= '*' and redis.call('HGET', KEYS[1], 'execution') ~= ARGV[2] then return 0 end
 local runtime = state == 'WORKING' and ARGV[3] - redis.call('HGET', KEYS[1], 'time') or 0
 redis.call('HSET', KEYS[1], 'state', 'DONE', 'time', ARGV[3], 'runtime', runtime, 'execution', '', 'question', '',
-    'progress', '1', 'text', '', 'success', ARGV[7], 'errors', ARGV[8], 'warnings', ARGV[9])
+    'progress', '1', 'text', '', 'success', ARGV[7], 'errors', ARGV[8], 'warnings', ARGV[9], 'ending', ARGV[11])
 redis.call('DEL', KEYS[2], KEYS[4])
 for index = 8, 9 do redis.call('ZREM', KEYS[index], ARGV[1]) end
 if KEYS[11] ~= '' then redis.call('ZREM', KEYS[11], ARGV[1]) end
@@ -128,33 +151,40 @@ local lifetime = ARGV[4]
 if ARGV[5] ~= '0' then
     lifetime = ARGV[5]
     redis.call('ZADD', KEYS[10], ARGV[3], ARGV[1])
-    redis.call('PEXPIRE', KEYS[10], lifetime)
+    lengthen(KEYS[10], lifetime)
     redis.call('PEXPIRE', KEYS[3], lifetime)
 else
     redis.call('DEL', KEYS[3])
 end
-for _, key in ipairs({KEYS[1], KEYS[5], KEYS[6], KEYS[7]}) do redis.call('PEXPIRE', key, lifetime) end
+for _, key in ipairs({{KEYS[1], KEYS[5], KEYS[6], KEYS[7]}}) do redis.call('PEXPIRE', key, lifetime) end
 redis.call('ZADD', KEYS[15], 'XX', ARGV[3] + lifetime / 1000, ARGV[1])
 local site = redis.call('HMGET', KEYS[1], 'webhook', 'token')
 if not site[1] or site[1] == '' then return 1 end
 redis.call('HSET', KEYS[14], 'ticket', ARGV[1], 'url', site[1], 'token', site[2], 'created', ARGV[3],
     'state', 'waiting', 'attempts', '0')
 for index = 12, 13 do redis.call('ZADD', KEYS[index], ARGV[3], ARGV[11]) end
-for index = 12, 14 do redis.call('PEXPIRE', KEYS[index], ARGV[6]) end
-return 2
+for index = 12, 14 do lengthen(KEYS[index], ARGV[6]) end
+return 1
 """
 
-RETRY = """
--- keys: record, document, events, now, result, tickets, queue, dead;
--- arguments: ticket, now, lifetime in seconds, when it ends at the latest
+RETRY = f"""
+-- keys: record, document, events, now, result, tickets, queue, dead, the owner's open tickets or '', outbox;
+-- arguments: ticket, now, lifetime in seconds, when it ends at the latest, id of the ending
+{LENGTHEN}
 if redis.call('HGET', KEYS[1], 'state') ~= 'DONE' or redis.call('EXISTS', KEYS[2]) == 0 then return 0 end
 redis.call('HSET', KEYS[1], 'state', 'WAITING', 'time', ARGV[2], 'created', ARGV[2], 'attempt', '0', 'vanished', '0',
-    'progress', '0', 'success', '0', 'errors', '', 'warnings', '')
+    'progress', '0', 'success', '0', 'errors', '', 'warnings', '', 'ending', '')
 redis.call('DEL', KEYS[3], KEYS[4], KEYS[5])
 redis.call('ZREM', KEYS[8], ARGV[1])
+redis.call('ZREM', KEYS[10], ARGV[5])
+if KEYS[9] ~= '' then
+    redis.call('ZADD', KEYS[9], ARGV[4], ARGV[1])
+    lengthen(KEYS[9], ARGV[3] * 1000)
+end
 redis.call('ZADD', KEYS[6], ARGV[4], ARGV[1])
 redis.call('ZADD', KEYS[7], ARGV[2], ARGV[1])
-for _, key in ipairs({KEYS[1], KEYS[2], KEYS[6], KEYS[7]}) do redis.call('EXPIRE', key, ARGV[3]) end
+for _, key in ipairs({{KEYS[1], KEYS[2]}}) do redis.call('EXPIRE', key, ARGV[3]) end
+for index = 6, 7 do lengthen(KEYS[index], ARGV[3] * 1000) end
 return 1
 """
 

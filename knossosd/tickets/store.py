@@ -4,7 +4,6 @@ import hashlib
 import json
 import secrets
 import string
-import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Literal, NamedTuple, cast
 
@@ -12,6 +11,7 @@ import redis
 
 from knossosd.settings import HOUR, Settings
 from knossosd.tickets import keys, scripts
+from knossosd.tickets.connection import now_in_redis
 from knossosd.tickets.record import State, Ticket
 
 TICKET_LIMIT = 2**53
@@ -25,6 +25,9 @@ GRACE = HOUR
 
 SOON = 30
 """Seconds after which a submitter may try again when nobody knows better."""
+
+MOMENT = 60
+"""Seconds in which whoever watches a ticket reads its last events."""
 
 UNLIMITED = 2**53
 
@@ -64,12 +67,13 @@ class KeyReused(NotTaken):
 
 
 class Tickets:
-    """All tickets of one Redis. `now` is the clock, epoch seconds."""
+    """All tickets of one Redis. `now` is the clock, epoch seconds: that of Redis, which all hosts share, unless another
+    one is given."""
 
-    def __init__(self, client: redis.Redis, settings: Settings, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, client: redis.Redis, settings: Settings, now: Callable[[], float] | None = None) -> None:
         self.client = client
         self.settings = settings
-        self.now = now
+        self.now = now or (lambda: now_in_redis(client))
 
     def create(
         self,
@@ -183,24 +187,39 @@ class Tickets:
         """How many tickets a worker holds now."""
         return self.client.zcard(keys.WORKING)
 
-    def retry(self, ticket: int) -> bool:
-        """Let a ticket that is dead wait once more; the caller then wakes a worker. False when it is not."""
+    def retry(self, ticket: Ticket) -> bool:
+        """Let a ticket that is dead wait once more; the caller then wakes a worker. False when it is not dead.
+
+        A webhook that still waits to be delivered is not: there will be another end.
+        """
+        number = ticket.number
         names = [
-            name(ticket) for name in (keys.record, keys.document, keys.events, keys.now, keys.result)
-        ] + [keys.TICKETS, keys.QUEUE, keys.DEAD]  # fmt: skip
+            *(name(number) for name in (keys.record, keys.document, keys.events, keys.now, keys.result)),
+            keys.TICKETS,
+            keys.QUEUE,
+            keys.DEAD,
+            keys.open_tickets(ticket.owner) if ticket.owner else "",
+            keys.OUTBOX,
+        ]
         now, lifetime = self.now(), self.settings.task_lifetime
-        arguments = [ticket, now, lifetime + GRACE, now + lifetime]
+        arguments: list[Any] = [number, now, lifetime + GRACE, now + lifetime, ticket.ending]
         return bool(self.client.eval(scripts.RETRY, len(names), *names, *arguments))
 
-    def remove(self, ticket: int) -> None:
-        """Forget the ticket and everything about it; a worker that holds it stops."""
-        found = self.get(ticket)
+    def forget(self, number: int) -> None:
+        """Forget a ticket, whatever there still is of it. Its events are kept for a moment, for those who watch."""
+        found = self.get(number)
+        events = keys.events(number)
         with self.client.pipeline() as pipe:
-            pipe.delete(*keys.all_of(ticket))
+            pipe.delete(*(key for key in keys.all_of(number) if key != events))
+            pipe.expire(events, MOMENT)
             for index in (keys.TICKETS, keys.QUEUE, keys.WORKING, keys.DEAD):
-                pipe.zrem(index, str(ticket))
+                pipe.zrem(index, str(number))
             if found and found.owner:
-                pipe.zrem(keys.open_tickets(found.owner), str(ticket))
+                pipe.zrem(keys.open_tickets(found.owner), str(number))
+            if found and found.ending:
+                pipe.zrem(keys.OUTBOX, found.ending)
+                pipe.zrem(keys.DELIVERIES, found.ending)
+                pipe.delete(keys.delivery(found.ending))
             pipe.execute()
 
 

@@ -141,6 +141,8 @@ class _Api:
             return found
         ended = cancel(self.tickets, found)
         self.wake.courier([ended])
+        if ended:
+            log.info("ticket %d was cancelled by its submitter", found.number)
         return {"cancelled": ended is not None, "found": True}
 
     def _find_with_token(self, missing: dict[str, Any]) -> Ticket | Any:

@@ -3,20 +3,24 @@
 The calls that change something need the key in `Authorization`, which no other site can make a browser send.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import bottle
 from bottle import HTTPResponse, request
 
+from knossosd import logs
 from knossosd.keyring import Keyring, Scope
 from knossosd.settings import Settings
-from knossosd.tickets.ending import cancel
+from knossosd.tickets.ending import cancel, remove
 from knossosd.tickets.record import Ticket
 from knossosd.tickets.store import Tickets
 from knossosd.tickets.wake import Wake
 from knossosd.web.access import key_of
 from knossosd.web.answers import refused, status_of
+
+log = logging.getLogger(__name__)
 
 
 def install(app: bottle.Bottle, settings: Settings, keyring: Keyring, tickets: Tickets, wake: Wake) -> None:
@@ -53,7 +57,12 @@ class _Monitor:
             found = self.tickets.get(ticket)
             if found is None:
                 return refused(404, "There is no such ticket (any more).")
-            return {"error": False, "done": action(found)}
+            logs.ticket.set(ticket)
+            done = action(found)
+            log.info(
+                "an operator asked to %s ticket %d: %s", action.__name__, ticket, "done" if done else "nothing to do"
+            )
+            return {"error": False, "done": done}
 
         return act
 
@@ -63,13 +72,13 @@ class _Monitor:
         return ended is not None
 
     def retry(self, ticket: Ticket) -> bool:
-        waits = self.tickets.retry(ticket.number)
+        waits = self.tickets.retry(ticket)
         if waits:
             self.wake.worker(ticket.number)
         return waits
 
     def remove(self, ticket: Ticket) -> bool:
-        self.tickets.remove(ticket.number)
+        remove(self.tickets, ticket)
         return True
 
     def _is_operator(self) -> bool:

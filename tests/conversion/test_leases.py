@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from knossosd.conversion.leases import Leases, LocalLeases
 from knossosd.conversion.observer import Cancelled
-from knossosd.tickets.leases import SharedLeases
+from knossosd.tickets.leases import SharedLeases, _Lease
 
 
 @pytest.fixture(params=["local", "shared"])
@@ -21,7 +23,7 @@ def make(request: pytest.FixtureRequest) -> Callable[[], Leases]:
         local = LocalLeases()
         return lambda: local
     client = request.getfixturevalue("redis_client")
-    return lambda: SharedLeases(client, lifetime=2)
+    return lambda: SharedLeases(client, client, lifetime=2)
 
 
 def hold(leases: Leases, *names: str, **more: Any) -> AbstractContextManager[None]:
@@ -66,7 +68,7 @@ def test_whoever_fails_lets_go(make: Callable[[], Leases]) -> None:
 
 
 def test_a_lease_is_renewed_as_long_as_it_is_held(redis_client: redis.Redis) -> None:
-    leases = SharedLeases(redis_client, lifetime=0.3)
+    leases = SharedLeases(redis_client, redis_client, lifetime=0.3)
     with hold(leases, "name"):
         [key] = redis_client.keys("knossosd:lease:*")
         owner = redis_client.get(key)
@@ -77,40 +79,41 @@ def test_a_lease_is_renewed_as_long_as_it_is_held(redis_client: redis.Redis) -> 
 
 
 def test_the_lease_of_a_worker_that_died_runs_out(redis_client: redis.Redis) -> None:
-    dead = SharedLeases(redis_client, lifetime=0.2)
+    dead = SharedLeases(redis_client, redis_client, lifetime=0.2)
     assert dead._take(["knossosd:lease:x"], "dead") == "knossosd:lease:x"
-    living = SharedLeases(redis_client, lifetime=0.2)
+    living = SharedLeases(redis_client, redis_client, lifetime=0.2)
     while living._take(["knossosd:lease:x"], "living") is None:
         time.sleep(0.02)
     assert redis_client.get("knossosd:lease:x") == "living"
 
 
 def test_a_lease_that_ran_out_while_redis_was_away_is_taken_again(redis_client: redis.Redis) -> None:
-    leases = SharedLeases(redis_client, lifetime=0.3)
+    leases = SharedLeases(redis_client, redis_client, lifetime=0.3)
     with hold(leases, "name"):
         [key] = redis_client.keys("knossosd:lease:*")
         redis_client.delete(key)
         while not redis_client.exists(key):
             time.sleep(0.01)
     assert not redis_client.exists(key)
-    leases._prolong(key, "who gave it back")
-    assert not redis_client.exists(key)
 
 
-def test_work_that_is_done_does_not_fail_because_redis_is_away() -> None:
-    class Away(redis.Redis):
-        def eval(self, *_: Any) -> Any:
-            raise redis.ConnectionError("away")
+def test_a_lease_that_was_given_back_is_not_prolonged(redis_client: redis.Redis) -> None:
+    lease = _Lease(redis_client, "knossosd:lease:x", "owner", 5000)
+    lease.prolong()
+    assert redis_client.get("knossosd:lease:x") == "owner"
+    lease.give_back()
+    lease.prolong()
+    assert not redis_client.exists("knossosd:lease:x")
 
-        def set(self, *_: Any, **__: Any) -> Any:
-            return True
 
-    with hold(SharedLeases(Away(), lifetime=5), "name"):
+def test_work_that_is_done_does_not_fail_because_redis_is_away(redis_client: redis.Redis) -> None:
+    away = redis.Redis(unix_socket_path="/nowhere/redis.sock", retry=Retry(NoBackoff(), 0))
+    with hold(SharedLeases(redis_client, away, lifetime=5), "name"):
         pass
 
 
 def test_only_the_owner_releases_a_lease(redis_client: redis.Redis) -> None:
-    leases = SharedLeases(redis_client, lifetime=5)
+    leases = SharedLeases(redis_client, redis_client, lifetime=5)
     with hold(leases, "name"):
         [key] = redis_client.keys("knossosd:lease:*")
         redis_client.set(key, "somebody else, after it ran out")

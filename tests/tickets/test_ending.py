@@ -6,11 +6,11 @@ import pytest
 
 from knossosd.faults import OURS, Code, Finding
 from knossosd.tickets import events, keys
-from knossosd.tickets.ending import Outcome, cancel, end, expire
+from knossosd.tickets.ending import Outcome, cancel, end, expire, remove
 from knossosd.tickets.execution import Execution
 from knossosd.tickets.outbox import DeliveryState, Outbox
 from knossosd.tickets.record import State
-from knossosd.tickets.store import Receipt, Tickets
+from knossosd.tickets.store import QuotaReached, Receipt, Tickets
 from tests.tickets.steps import claimed, found, log_lines, position
 
 DEAD = Outcome(errors=(Finding(Code.DISK_FULL, "The server's disk is full."),))
@@ -80,7 +80,7 @@ def test_what_failed_through_our_fault_can_be_retried(tickets: Tickets, receipt:
     claimed(tickets, receipt).finish(DEAD)
     assert [ticket.number for ticket in tickets.dead()] == [receipt.ticket]
     assert tickets.client.ttl(keys.record(receipt.ticket)) > tickets.settings.result_lifetime
-    assert tickets.retry(receipt.ticket)
+    assert tickets.retry(found(tickets, receipt))
     ticket = found(tickets, receipt)
     assert (ticket.state, ticket.attempt, ticket.errors) == (State.WAITING, 0, ())
     assert events.past(tickets.client, receipt.ticket).events == []
@@ -95,22 +95,21 @@ def test_what_failed_through_our_fault_can_be_retried(tickets: Tickets, receipt:
 def test_what_ended_as_it_should_cannot_be_retried(tickets: Tickets, receipt: Receipt, outcome: Outcome) -> None:
     claimed(tickets, receipt).finish(outcome)
     assert tickets.dead() == []
-    assert not tickets.retry(receipt.ticket)
+    assert not tickets.retry(found(tickets, receipt))
     assert found(tickets, receipt).state is State.DONE
 
 
 def test_what_has_not_ended_cannot_be_retried(tickets: Tickets, receipt: Receipt) -> None:
-    assert not tickets.retry(receipt.ticket)
+    assert not tickets.retry(found(tickets, receipt))
     claimed(tickets, receipt)
-    assert not tickets.retry(receipt.ticket)
-    assert not tickets.retry(5)
+    assert not tickets.retry(found(tickets, receipt))
 
 
 def test_every_key_has_a_lifetime_after_every_end(tickets: Tickets) -> None:
     for outcome in (Outcome("{}"), Outcome(), DEAD):
         one = tickets.create("{}", title="", webhook="https://site.example/", owner="me", idempotency_key=str(outcome))
         claimed(tickets, one).finish(outcome)
-    tickets.retry(one.ticket)
+    tickets.retry(found(tickets, one))
     assert [key for key in tickets.client.scan_iter() if tickets.client.ttl(key) < 0] == []
 
 
@@ -118,3 +117,45 @@ def test_the_faults_that_are_ours_are_the_last_ones_documented() -> None:
     assert Code.ARCHIVE_CORRUPT not in OURS
     assert Code.CANCELLED not in OURS
     assert Code.WORKER_VANISHED in OURS
+
+
+def test_removing_calls_off_first_and_tells_no_site(tickets: Tickets, receipt: Receipt) -> None:
+    execution = claimed(tickets, receipt)
+    remove(tickets, found(tickets, receipt))
+    assert tickets.get(receipt.ticket) is None
+    assert execution.finish(Outcome("{}")) is None
+    assert [event.name for event in events.past(tickets.client, receipt.ticket).events] == ["log_message", "done"]
+    assert Outbox(tickets.client).all() == []
+    assert Outbox(tickets.client).due() == []
+
+
+def test_retrying_takes_back_the_webhook_and_counts_for_the_quota(tickets: Tickets) -> None:
+    strict = Tickets(tickets.client, tickets.settings.model_copy(update={"tickets_at_once": 1}))
+    one = strict.create("{}", title="", webhook="https://site.example/", owner="me")
+    claimed(strict, one).finish(DEAD)
+    assert strict.retry(found(strict, one))
+    assert Outbox(strict.client).due() == []
+    with pytest.raises(QuotaReached):
+        strict.create("{}", title="", owner="me")
+
+
+def test_one_ticket_does_not_shorten_the_life_of_what_others_share(tickets: Tickets, receipt: Receipt) -> None:
+    def lives() -> dict[str, int]:
+        return {index: tickets.client.ttl(index) for index in (keys.TICKETS, keys.QUEUE, keys.WORKING)}
+
+    claimed(tickets, receipt)
+    before = lives()
+    dead = tickets.create("{}", title="")
+    claimed(tickets, dead).finish(DEAD)
+    assert tickets.retry(found(tickets, dead))
+    claimed(tickets, dead).hand_back()
+    assert all(after >= before[index] - 1 for index, after in lives().items() if before[index] > 0)
+    assert tickets.client.ttl(keys.QUEUE) > 0
+
+
+def test_an_idempotency_key_forgets_a_ticket_that_is_gone(tickets: Tickets) -> None:
+    one = tickets.create("{}", title="", owner="me", idempotency_key="key")
+    remove(tickets, found(tickets, one))
+    other = tickets.create("{}", title="", owner="me", idempotency_key="key")
+    assert other != one
+    assert tickets.create("{}", title="", owner="me", idempotency_key="key") == other

@@ -121,12 +121,13 @@ def test_a_worker_that_was_replaced_cannot_write_any_more(tickets: Tickets, rece
 def test_removing_a_ticket_stops_its_worker_and_leaves_nothing(tickets: Tickets, receipt: Receipt) -> None:
     execution = claimed(tickets, receipt)
     execution.log(Level.INFO, "one")
-    tickets.remove(receipt.ticket)
+    tickets.forget(receipt.ticket)
     execution.log(Level.INFO, "two")
     with pytest.raises(Cancelled):
         execution.check()
     assert execution.finish(Outcome("{}")) is None
-    assert [key for key in tickets.client.scan_iter() if str(receipt.ticket) in key] == []
+    assert [key for key in tickets.client.scan_iter() if str(receipt.ticket) in key] == [keys.events(receipt.ticket)]
+    assert 0 < tickets.client.ttl(keys.events(receipt.ticket)) <= 60, "whoever watches reads the last ones"
 
 
 def test_a_ticket_handed_back_waits_in_its_old_place(tickets: Tickets, receipt: Receipt) -> None:
@@ -264,7 +265,7 @@ def test_nobody_answers_in_time(redis_client: redis.Redis, settings: Settings) -
 
 def test_a_conversion_that_asks_can_be_called_off(tickets: Tickets, receipt: Receipt) -> None:
     execution = claimed(tickets, receipt)
-    tickets.remove(receipt.ticket)
+    tickets.forget(receipt.ticket)
     with pytest.raises(Cancelled):
         execution.ask("https://host.example/captcha.png")
 

@@ -27,7 +27,7 @@ def clock(tickets: Tickets) -> Clock:
 
 @pytest.fixture
 def outbox(redis_client: redis.Redis, clock: Clock) -> Outbox:
-    return Outbox(redis_client, clock, jitter=lambda: 0.5)
+    return Outbox(redis_client, now=clock, jitter=lambda: 0.5)
 
 
 @pytest.fixture

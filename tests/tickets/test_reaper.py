@@ -67,15 +67,12 @@ def test_who_waits_without_being_heard_of_is_found(tickets: Tickets, receipt: Re
 
 
 def test_a_ticket_that_waits_or_works_for_too_long_ends(redis_client: redis.Redis, settings: Settings) -> None:
-    created = now_in_redis(redis_client) - settings.task_lifetime + 100
-    tickets = Tickets(redis_client, settings, lambda: created)
+    now = now_in_redis(redis_client)
+    tickets = Tickets(redis_client, settings, lambda: now - settings.task_lifetime)
     waiting, working, done = (tickets.create("{}", title="", webhook="https://site.example/") for _ in range(3))
     claimed(tickets, working)
     claimed(tickets, done).finish(Outcome("{}"))
-    young = tickets.create("{}", title="")
-    assert expire_old(tickets) == []
-    for one in (waiting, working, done):
-        redis_client.zadd(keys.TICKETS, {str(one.ticket): created})
+    young = Tickets(redis_client, settings, lambda: now - settings.task_lifetime + 100).create("{}", title="")
     assert len(expire_old(tickets)) == 2
     for one in (waiting, working):
         ticket = found(tickets, one)
@@ -105,3 +102,10 @@ def test_tickets_that_are_gone_leave_the_lists(redis_client: redis.Redis, settin
     redis_client.delete(*keys.all_of(gone.ticket))
     assert expire_old(tickets) == []
     assert redis_client.exists(keys.TICKETS, keys.QUEUE) == 0
+
+
+def test_a_ticket_is_as_old_as_its_record_says(tickets: Tickets, receipt: Receipt) -> None:
+    """An older version ordered the list of all tickets by something else."""
+    tickets.client.zadd(keys.TICKETS, {str(receipt.ticket): 1.0})
+    assert expire_old(tickets) == []
+    assert found(tickets, receipt).state is State.WAITING

@@ -83,7 +83,7 @@ def test_unknown_tickets_are_none(redis_client: redis.Redis, settings: Settings)
     tickets = Tickets(redis_client, settings)
     assert (tickets.get(7), tickets.result(7), tickets.document(7)) == (None, None, None)
     assert tickets.standings([7]) == tickets.standings([]) == {}
-    tickets.remove(7)
+    tickets.forget(7)
     assert tickets.all() == []
 
 
@@ -152,5 +152,5 @@ def test_an_owner_has_so_many_tickets_at_once(redis_client: redis.Redis, setting
     tickets.create("{}", title="", owner="me")
     with pytest.raises(QuotaReached):
         tickets.create("{}", title="", owner="me")
-    tickets.remove(receipts[1].ticket)
+    tickets.forget(receipts[1].ticket)
     tickets.create("{}", title="", owner="me")

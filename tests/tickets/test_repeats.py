@@ -1,0 +1,75 @@
+"""When an answer of Redis is lost, its client sends the command again: nothing is done twice."""
+
+from typing import Any
+
+import pytest
+import redis
+
+from knossosd.conversion.observer import FileProgress, Level, Stage
+from knossosd.settings import Settings
+from knossosd.tickets import events, keys
+from knossosd.tickets.ending import Outcome, cancel
+from knossosd.tickets.execution import Execution
+from knossosd.tickets.outbox import Outbox
+from knossosd.tickets.record import State
+from knossosd.tickets.store import Tickets
+from tests.tickets.steps import found, log_lines
+
+
+class Stuttering(redis.Redis):
+    """Sends every script twice, and knows only the second answer."""
+
+    def eval(self, *arguments: Any) -> Any:
+        super().eval(*arguments)
+        return super().eval(*arguments)
+
+
+@pytest.fixture
+def tickets(redis_client: redis.Redis, settings: Settings) -> Tickets:
+    stuttering = Stuttering(connection_pool=redis_client.connection_pool)
+    return Tickets(stuttering, settings.model_copy(update={"tickets_at_once": 1}))
+
+
+def test_a_whole_life_happens_once(tickets: Tickets) -> None:
+    receipt = tickets.create("{}", title="", webhook="https://site.example/", owner="me", idempotency_key="key")
+    execution = Execution.claim(tickets, receipt.ticket)
+    assert execution is not None
+    execution.log(Level.INFO, "one")
+    execution.finished(FileProgress("mod", "Core", "core.7z", Stage.DONE))
+    execution.log(Level.INFO, "two")
+    assert execution.finish(Outcome("{}"))
+    assert log_lines(tickets, receipt) == ["INFO: one", "INFO: two"]
+    told = events.past(tickets.client, receipt.ticket).events
+    assert [event.name for event in told] == ["log_message", "file", "log_message", "done"]
+    assert len(Outbox(tickets.client).all()) == 1
+    assert found(tickets, receipt).attempt == 1
+
+
+def test_a_ticket_that_was_made_again_after_its_end_stays_ended(tickets: Tickets) -> None:
+    sent: list[Any] = []
+    real = tickets.client.eval
+
+    def noting(*arguments: Any) -> Any:
+        sent.append(arguments)
+        return real(*arguments)
+
+    tickets.client.eval = noting  # type: ignore[method-assign]
+    receipt = tickets.create("{}", title="")
+    execution = Execution.claim(tickets, receipt.ticket)
+    assert execution is not None
+    execution.finish(Outcome("{}"))
+    real(*sent[0])
+    assert found(tickets, receipt).state is State.DONE
+
+
+def test_cancelling_and_taking_over_happen_once(tickets: Tickets) -> None:
+    receipt = tickets.create("{}", title="")
+    assert Execution.claim(tickets, receipt.ticket)
+    tickets.client.delete(keys.lease(receipt.ticket))
+    taken = Execution.take_over(tickets, receipt.ticket)
+    assert taken is not None
+    assert taken.ticket.vanished == 1
+    taken.log(Level.INFO, "again")
+    assert log_lines(tickets, receipt) == ["INFO: again"]
+    assert cancel(tickets, found(tickets, receipt))
+    assert not cancel(tickets, found(tickets, receipt))
