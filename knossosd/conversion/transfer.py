@@ -120,6 +120,7 @@ class Transfer:
 
     def _start_over(self) -> None:
         self._landing.start_over()
+        self._validators = Validators(self._url)
         self._validator = self._total = None
 
     def _request(self) -> Known | None:

@@ -340,6 +340,30 @@ def test_nobody_answers_the_captcha(host: Host, fetch: Fetch, answers: list[str 
     assert fetch.fails(host.link("/files/a.7z", behaviour)).finding.code is Code.CAPTCHA_UNANSWERED
 
 
+def test_what_a_captcha_gave_is_not_taken_for_what_the_link_gave_before(host: Host, fetch: Fetch) -> None:
+    given = b"given for an answer" * 1000
+    host.link("/files/get", captcha("post", given))
+    behaviour = hosts.one_after_the_other(hosts.drops(CONTENT, 5000), captcha("post", b""))
+    link = host.link("/files/a.7z", behaviour)
+    fetch.answers = ["xyzzy"]
+    assert_right(fetch, fetch(link), given)
+    fetch.target.unlink()
+    host.link("/files/a.7z", confirms_or_serves(CONTENT))
+    assert_right(fetch, fetch(link))
+
+
+def confirms_or_serves(content: bytes) -> hosts.Behaviour:
+    """What most hosts do: 304 to who has the content with the ETag "v1", else the content."""
+
+    def behave(request: hosts.Request) -> None:
+        if request.headers.get("If-None-Match") == '"v1"':
+            request.answer(304, Content_Length=None)
+        else:
+            hosts.serves(content)(request)
+
+    return behave
+
+
 def test_a_full_disk_is_our_fault_and_leaves_nothing(host: Host, fetch: Fetch) -> None:
     link = host.link("/a.7z", hosts.serves(CONTENT))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
