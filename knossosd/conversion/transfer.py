@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import IO
 from urllib.parse import urljoin
 
@@ -175,8 +176,7 @@ class Transfer:
             raise InputFault(Code.DOWNLOAD_FAILED, message, "Open the link in a private browser window to check it.")
         if status in (429, 503):
             busy = Busy(Code.DOWNLOAD_FAILED, message, "Try again later, or another host.")
-            after = response.headers.get("Retry-After", "")
-            busy.after = min(float(after), MAX_PAUSE) if after.isdecimal() else 0.0
+            busy.after = _asked_pause(response)
             raise busy
         raise RemoteFault(Code.DOWNLOAD_FAILED, message, "Try again later, or another host.")
 
@@ -311,6 +311,16 @@ def _validator_of(response: Response) -> str | None:
     if etag and not etag.startswith("W/"):
         return etag
     return response.headers.get("Last-Modified")
+
+
+def _asked_pause(response: Response) -> float:
+    """Seconds that the host asks us to wait, which it says as such or as the date when it is over."""
+    after = response.headers.get("Retry-After", "")
+    try:
+        seconds = float(after) if after.isdecimal() else parsedate_to_datetime(after).timestamp() - time.time()
+    except (ValueError, OverflowError):  # it is neither
+        return 0.0
+    return min(max(seconds, 0.0), MAX_PAUSE)
 
 
 def _cookies_of(response: Response) -> str:

@@ -3,13 +3,15 @@
 import gzip
 import hashlib
 import resource
+import time
+from email.utils import formatdate
 from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
 
 from knossosd.conversion.cache import Cache
-from knossosd.conversion.download import Download, Downloader
+from knossosd.conversion.download import PAUSE, Download, Downloader
 from knossosd.conversion.errand import Errand
 from knossosd.conversion.guard import Guard
 from knossosd.conversion.http import WebClient
@@ -17,7 +19,7 @@ from knossosd.conversion.known import KnownLinks
 from knossosd.conversion.leases import LocalLeases
 from knossosd.conversion.observer import Cancelled
 from knossosd.conversion.store import Store
-from knossosd.conversion.transfer import TransferLimits, Wishes
+from knossosd.conversion.transfer import MAX_PAUSE, TransferLimits, Wishes
 from knossosd.faults import Code, Fault, InputFault, RemoteFault, ServerFault
 from tests import hosts
 from tests.hosts import Host
@@ -206,6 +208,26 @@ def test_a_busy_host_is_given_the_time_that_it_asks_for(host: Host, fetch: Fetch
     behaviour = hosts.one_after_the_other(hosts.says(status, Retry_After="1"), hosts.serves(CONTENT))
     assert_right(fetch, fetch(host.link("/a.7z", behaviour)))
     assert max(fetch.slept) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        ("30", 30.0),
+        ("600", MAX_PAUSE),
+        pytest.param(formatdate(time.time() + 86_400, usegmt=True), MAX_PAUSE, id="tomorrow"),
+        pytest.param(formatdate(time.time() - 86_400, usegmt=True), PAUSE / 2, id="yesterday"),
+        ("Thu, 01 Jan 1970 00:00:00 +9999999999999", PAUSE / 2),
+        ("soon", PAUSE / 2),
+    ],
+)
+def test_a_busy_host_may_ask_for_seconds_or_name_a_date_but_not_for_more_than_it_gets(
+    host: Host, tmp_path: Path, asked: str, given: float
+) -> None:
+    fetch = Fetch(tmp_path / "archive")
+    behaviour = hosts.one_after_the_other(hosts.says(503, Retry_After=asked), hosts.serves(CONTENT))
+    assert_right(fetch, fetch(host.link("/a.7z", behaviour)))
+    assert fetch.slept == [given]
 
 
 def test_all_reasons_are_told_when_all_links_failed(host: Host, fetch: Fetch) -> None:
