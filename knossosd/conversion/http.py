@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError, SSLError
+from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError, ReadTimeoutError, SSLError
 from urllib3.util import Url, parse_url
 
 from knossosd import __version__
@@ -80,15 +80,9 @@ class WebClient:
         Raises `InputFault` when the link may not be asked, `RemoteFault` when there is no answer or, as far as it is
         read, no whole one, and what the errand raises. An answer that is called off may look like one that ends.
         """
-        try:
-            url = check_link(url)
-        except ValueError as error:
-            raise InputFault(
-                Code.ADDRESS_REFUSED, f"The link {url} {error}.", "Give a link to a public host."
-            ) from error
+        parts = _parsed(url)
         with self._limited() as errand, ExitStack() as connections:
             try:
-                parts = parse_url(url)
                 answer = self._pool(parts, errand, connections).urlopen(
                     method,
                     parts.request_uri,
@@ -145,6 +139,25 @@ class WebClient:
         kind, port = POOLS[url.scheme or ""]
         pool = kind(url.host or "", url.port or port, dial=dial)
         return connections.enter_context(pool)
+
+
+def host_of(link: str) -> str:
+    """The host that a link leads to, however it is spelled, and its port unless that is the usual one.
+
+    Raises `InputFault` when the link may not be asked.
+    """
+    url = _parsed(link)
+    host = (url.host or "").removesuffix(".")
+    _, usual = POOLS[url.scheme or ""]
+    return host if url.port in (None, usual) else f"{host}:{url.port}"
+
+
+def _parsed(link: str) -> Url:
+    try:
+        return parse_url(check_link(link))
+    except ValueError as error:
+        reason = "has a host name that cannot be read" if isinstance(error, LocationParseError) else error
+        raise InputFault(Code.ADDRESS_REFUSED, f"The link {link} {reason}.", "Give a link to a public host.") from error
 
 
 def _hang_up(line: socket.socket) -> None:

@@ -9,9 +9,9 @@ from urllib3.exceptions import HTTPError
 
 from knossosd.conversion.errand import Errand
 from knossosd.conversion.guard import Guard
-from knossosd.conversion.http import WebClient
+from knossosd.conversion.http import WebClient, host_of
 from knossosd.conversion.observer import Cancelled
-from knossosd.faults import Code, RemoteFault
+from knossosd.faults import Code, InputFault, RemoteFault
 from knossosd.settings import Settings
 from tests import hosts
 from tests.hosts import Host, Request
@@ -90,3 +90,29 @@ def test_a_connection_ends_with_its_request(host: Host, client: WebClient) -> No
         assert response.read1(100) == b"x" * 100
         assert not ended.is_set()
     assert ended.wait(AGES)
+
+
+@pytest.mark.parametrize(
+    ("link", "host"),
+    [
+        ("http://Files.Example/a.7z", "files.example"),
+        ("https://files.example./b.7z", "files.example"),
+        ("http://files.example:80/", "files.example"),
+        ("https://FILES.example.:443/", "files.example"),
+        ("https://files.example:80/", "files.example:80"),
+        ("https://m\u00fcnchen.example/", "xn--mnchen-3ya.example"),
+        ("http://[2001:DB8::1]:8080/", "[2001:db8::1]:8080"),
+    ],
+)
+def test_a_host_is_the_same_however_it_is_spelled(link: str, host: str) -> None:
+    assert host_of(link) == host
+
+
+@pytest.mark.parametrize(
+    "link", ["http://files example/", "http://[files]/", "http://files.example:0/", "ftp://files/"]
+)
+def test_a_link_to_no_host_is_refused(link: str, client: WebClient) -> None:
+    for ask in (host_of, lambda link: client.request("GET", link).__enter__()):
+        with pytest.raises(InputFault) as caught:
+            ask(link)
+        assert caught.value.finding.code is Code.ADDRESS_REFUSED
