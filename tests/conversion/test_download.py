@@ -254,8 +254,16 @@ def test_a_dripping_host_is_given_up(host: Host, fetch: Fetch) -> None:
     assert len(host.requests) == 1
 
 
-def test_a_silent_host_is_given_up(host: Host, fetch: Fetch) -> None:
-    fault = fetch.fails(host.link("/a.7z", hosts.stays_silent))
+def test_a_host_that_does_not_answer_is_given_up(host: Host, fetch: Fetch) -> None:
+    assert fetch.fails(host.link("/a.7z", hosts.stays_silent)).finding.code is Code.DOWNLOAD_TOO_SLOW
+
+
+def test_a_host_that_goes_silent_is_given_up(host: Host, fetch: Fetch) -> None:
+    def behave(request: hosts.Request) -> None:
+        request.answer(200, b"x" * 1000, ETag=None, Content_Length=2000)
+        hosts.stays_silent(request)
+
+    fault = fetch.fails(host.link("/a.7z", behave))
     assert fault.finding.code is Code.DOWNLOAD_FAILED
     assert "silent" in fault.finding.message
 

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from urllib3.exceptions import HTTPError
@@ -47,6 +48,25 @@ def test_the_time_for_a_webhook_is_limited_however_it_drips(say: bytes, host: Ho
     with pytest.raises(RemoteFault) as caught, quick.request("POST", host.link("/hook", drips(say)), body=b"x"):
         pytest.fail("there is no answer")
     assert caught.value.finding.code is Code.DOWNLOAD_TOO_SLOW
+
+
+def test_the_time_until_the_headers_are_complete_is_limited_at_every_hop(host: Host, client: WebClient) -> None:
+    host.link("/b", drips(b"HTTP/1.1 200 OK\r\nX-Header: "))
+    hasty = replace(client, idle_timeout=0.5)
+    with pytest.raises(RemoteFault) as caught, hasty.get(host.link("/a", hosts.says(302, Location="/b"))):
+        pytest.fail("there is no answer")
+    assert caught.value.finding.code is Code.DOWNLOAD_TOO_SLOW
+
+
+def test_the_body_may_take_longer_than_the_headers(host: Host, client: WebClient) -> None:
+    def behave(request: Request) -> None:
+        request.answer(200, Content_Length=10)
+        for _ in range(10):
+            request.server.stopping.wait(0.1)
+            request.wfile.write(b"x")
+
+    with replace(client, idle_timeout=0.5).request("GET", host.link("/a", behave)) as response:
+        assert response.read() == b"x" * 10
 
 
 def test_an_answer_to_a_webhook_that_has_no_end_is_cut_off_and_still_counts(host: Host, quick: WebClient) -> None:
