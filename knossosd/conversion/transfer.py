@@ -96,7 +96,8 @@ class Transfer:
         self._wishes = wishes
         self._pace = _Pace(limits)
         self._landing = Landing(file)
-        self._validator: str | None = None
+        self._if_range: str | None = None
+        """What says that the rest is of the same content; None when there is no asking for a rest."""
         self._total: int | None = None
         self._known = known if known and known.conditions else None
         self._validators = Validators(url)
@@ -112,7 +113,7 @@ class Transfer:
             except RemoteFault as fault:
                 if fault.finding.code is not Code.DOWNLOAD_FAILED:
                     raise
-                brought_something = self._landing.size > before and self._validator is not None
+                brought_something = self._landing.size > before and self._if_range is not None
                 starts_over = self._landing.size == 0 < before
                 if not (brought_something or starts_over):
                     raise
@@ -122,15 +123,15 @@ class Transfer:
     def _start_over(self) -> None:
         self._landing.start_over()
         self._validators = Validators(self._url)
-        self._validator = self._total = None
+        self._if_range = self._total = None
 
     def _request(self) -> Known | None:
         """Ask for the content, or for what is missing of it, and read it; returns what is known when the host confirms
         that it is still so."""
         known, self._known = self._known, None
         headers = known.conditions if known else {}
-        if self._validator is not None:
-            headers = {"Range": f"bytes={self._landing.size}-", "If-Range": self._validator}
+        if self._if_range is not None:
+            headers = {"Range": f"bytes={self._landing.size}-", "If-Range": self._if_range}
         with self._client.get(self._url, headers=headers) as (response, url):
             self._pace.begin()
             if not (known and response.status == 304):
@@ -154,6 +155,8 @@ class Transfer:
             self._pass_captcha(self._read_page(response, beginning), url, response)
             return
         self._validators = Validators.of(response, url)
+        if self._total is not None and response.headers.get("Accept-Ranges") != "none":
+            self._if_range = self._validators.etag or self._validators.last_modified
         self._write(beginning)
         self._read(response)
 
@@ -164,8 +167,15 @@ class Transfer:
             match is not None
             and int(match[1]) == self._landing.size
             and int(match[2]) == self._total
-            and _validator_of(response) in (None, self._validator)
+            and self._agrees(response)
         )
+
+    def _agrees(self, response: Response) -> bool:
+        """Whether a partial answer says of its whole what was said before, as far as it says anything."""
+        known, said = self._validators, Validators.of(response, self._validators.url)
+        if known.etag:
+            return response.headers.get("ETag") in (None, known.etag)
+        return said.etag is None and response.headers.get("Last-Modified") in (None, known.last_modified)
 
     def _expect_success(self, response: Response) -> None:
         status = response.status
@@ -187,7 +197,6 @@ class Transfer:
         if length.isdecimal() and not encoded:
             self._total = int(length)
             self._hold_to_size(self._total)
-            self._validator = _validator_of(response) if response.headers.get("Accept-Ranges") != "none" else None
         beginning = b""
         while len(beginning) < SNIFFED and (chunk := self._next(response)):
             beginning += chunk
@@ -230,7 +239,6 @@ class Transfer:
                 self._expect_success(response)
                 self._start_over()
                 beginning = self._begin(response)
-                self._validator = None  # what a captcha gave is not given again
                 if not self._is_unwanted_page(beginning):
                     self._write(beginning)
                     self._read(response)
@@ -303,14 +311,6 @@ class _Pace:
             if self._received < self._limits.min_speed * (now - self._since):
                 raise RemoteFault(Code.DOWNLOAD_TOO_SLOW, "The host is too slow.", "Use a faster host.")
             self.begin()
-
-
-def _validator_of(response: Response) -> str | None:
-    """What says that a host's content is still the same: a strong ETag, or else the time of its last change."""
-    etag = response.headers.get("ETag", "")
-    if etag and not etag.startswith("W/"):
-        return etag
-    return response.headers.get("Last-Modified")
 
 
 def _asked_pause(response: Response) -> float:

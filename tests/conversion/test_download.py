@@ -25,6 +25,7 @@ from tests import hosts
 from tests.hosts import Host
 
 CONTENT = bytes(range(256)) * 4000
+LONG_AGO = formatdate(1_600_000_000, usegmt=True)
 
 
 class Fetch:
@@ -165,6 +166,39 @@ def test_without_a_validator_nothing_is_resumed(host: Host, fetch: Fetch) -> Non
         behaviour = hosts.one_after_the_other(hosts.drops(CONTENT, 5000, ETag=etag), hosts.serves(CONTENT))
         assert_right(fetch, fetch(host.link("/a.7z", behaviour)))
         assert [request.headers.get("Range") for request in host.requests] == [None, None]
+
+
+def test_a_settled_date_says_that_the_rest_is_of_the_same_content(host: Host, fetch: Fetch) -> None:
+    link = host.link("/a.7z", hosts.drops(CONTENT, 900_000, ETag=None, Last_Modified=LONG_AGO))
+    assert_right(fetch, fetch(link, attempts=1))
+    asked = [(request.headers.get("Range"), request.headers.get("If-Range")) for request in host.requests]
+    assert asked == [(None, None), ("bytes=900000-", LONG_AGO)]
+
+
+def test_a_file_that_changed_just_now_is_not_resumed_by_its_date(host: Host, fetch: Fetch) -> None:
+    dated = {"ETag": None, "Last_Modified": formatdate(usegmt=True)}
+    new = b"n" * len(CONTENT)
+    behaviour = hosts.one_after_the_other(hosts.drops(CONTENT, 300_000, **dated), hosts.drops(new, len(new), **dated))
+    assert_right(fetch, fetch(host.link("/a.7z", behaviour)), new)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"ETag": None, "Last_Modified": formatdate(1_500_000_000, usegmt=True)},
+        {"ETag": None, "Last_Modified": formatdate(usegmt=True)},
+        {"ETag": '"v2"', "Last_Modified": LONG_AGO},
+    ],
+    ids=["older", "newer", "tagged"],
+)
+def test_a_rest_that_does_not_say_what_the_beginning_said_starts_over(
+    host: Host, fetch: Fetch, said: dict[str, str | None]
+) -> None:
+    new = b"n" * len(CONTENT)
+    behaviour = hosts.one_after_the_other(
+        hosts.drops(CONTENT, 300_000, ETag=None, Last_Modified=LONG_AGO), hosts.drops(new, len(new), **said)
+    )
+    assert_right(fetch, fetch(host.link("/a.7z", behaviour), attempts=1), new)
 
 
 @pytest.mark.parametrize("length", [len(CONTENT) + 10, len(CONTENT) * 2])
