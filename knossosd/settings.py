@@ -109,7 +109,9 @@ class Settings(BaseModel):
     min_speed: int = Field(
         default=KIB, ge=0, description="Bytes per second that a download must average over `IDLE_TIMEOUT`."
     )
-    download_attempts: int = Field(default=3, gt=0, description="Rounds over all links of an archive.")
+    download_attempts: int = Field(
+        default=3, gt=0, description="Rounds over all links of an archive, and resumes in a row that bring nothing."
+    )
     max_redirects: int = Field(default=5, ge=0, description="Redirects followed for one request.")
     webhook_timeout: float = Field(default=10, gt=0, description="Time limit for one webhook delivery.")
 

@@ -66,7 +66,10 @@ class Downloader:
     @classmethod
     def from_settings(cls, settings: Settings, leases: Leases) -> Self:
         limits = TransferLimits(
-            max_size=settings.max_archive_size, min_speed=settings.min_speed, window=settings.idle_timeout
+            max_size=settings.max_archive_size,
+            min_speed=settings.min_speed,
+            window=settings.idle_timeout,
+            attempts=settings.download_attempts,
         )
         return cls(
             WebClient.for_downloads(settings),

@@ -24,10 +24,13 @@ from knossosd.faults import Code, InputFault, RemoteFault
 from knossosd.repo.contents import Digest
 
 MAX_RESUMES = 50
-"""Times that one try is resumed, as long as each brings something."""
+"""Times that one try is resumed."""
+
+RESUME_PAUSE = 0.5
+"""Seconds before a resume; twice as long after each that brought nothing."""
 
 MAX_PAUSE = 60.0
-"""Seconds that a host may ask us to wait."""
+"""Seconds that a host is given, even if it asks for more."""
 
 CAPTCHA_TRIES = 3
 SNIFFED = 512
@@ -40,11 +43,13 @@ GONE = {401, 403, 404, 405, 410, 451}
 
 @dataclass(frozen=True, slots=True)
 class TransferLimits:
-    """What a transfer may cost: bytes, and how slow it may be: bytes per second over `window` seconds."""
+    """What a transfer may cost: bytes, how slow it may be: bytes per second over `window` seconds, and how often in a
+    row a resume may bring nothing: `attempts`."""
 
     max_size: int
     min_speed: int
     window: float
+    attempts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,7 @@ class Transfer:
 
     def run(self) -> Transferred:
         """Transfer the file. Raises `InputFault` when another try cannot help, and `RemoteFault` when it may."""
+        fruitless = 0
         for _ in range(MAX_RESUMES):
             before = self._landing.size
             try:
@@ -113,11 +119,14 @@ class Transfer:
             except RemoteFault as fault:
                 if fault.finding.code is not Code.DOWNLOAD_FAILED:
                     raise
-                brought_something = self._landing.size > before and self._if_range is not None
+                fruitless = fruitless + 1 if self._landing.size == before else 0
                 starts_over = self._landing.size == 0 < before
-                if not (brought_something or starts_over):
+                has_rest = self._landing.size > 0 and self._if_range is not None
+                if not (starts_over or (has_rest and fruitless < self._limits.attempts)):
                     raise
                 self._wishes.log(Level.INFO, f"Resuming {self._url} at {self._landing.size} bytes")
+                asked = fault.after if isinstance(fault, Busy) else 0.0
+                self._wishes.errand.pause(max(asked, min(RESUME_PAUSE * 2**fruitless, MAX_PAUSE)))
         raise RemoteFault(Code.DOWNLOAD_FAILED, "The connection breaks off again and again.", "Try another host.")
 
     def _start_over(self) -> None:

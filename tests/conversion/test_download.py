@@ -44,7 +44,7 @@ class Fetch:
 
     def __call__(self, *links: str, archive: bool = True, attempts: int = 2, calls_off: int | None = None) -> Download:
         client = WebClient(self.guard, connect_timeout=2, idle_timeout=0.4, max_redirects=3)
-        limits = TransferLimits(max_size=3_000_000, min_speed=10_000, window=0.3)
+        limits = TransferLimits(max_size=3_000_000, min_speed=10_000, window=0.3, attempts=attempts)
         downloader = Downloader(
             client, limits, attempts, 20.0, self.leases, per_host=2, pause=self._pause, jitter=lambda: 0.0
         )
@@ -81,6 +81,7 @@ class Fetch:
 @pytest.fixture
 def fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fetch:
     monkeypatch.setattr("knossosd.conversion.download.PAUSE", 0.01)
+    monkeypatch.setattr("knossosd.conversion.transfer.RESUME_PAUSE", 0.01)
     return Fetch(tmp_path / "archive")
 
 
@@ -124,6 +125,37 @@ def test_a_broken_transfer_is_resumed_where_it_broke(host: Host, fetch: Fetch) -
     ranges = [request.headers.get("Range") for request in host.requests]
     assert ranges == [None, "bytes=300000-", "bytes=600000-", "bytes=900000-"]
     assert {request.headers.get("If-Range") for request in host.requests[1:]} == {'"v1"'}
+
+
+@pytest.mark.parametrize(
+    "hiccup",
+    [hosts.says(503, Retry_After="0"), hosts.says(429), hosts.says(500), hosts.says_raw(b"")],
+    ids=["503", "429", "500", "breaks off"],
+)
+def test_a_host_that_has_a_hiccup_is_asked_for_the_rest_again(
+    host: Host, fetch: Fetch, hiccup: hosts.Behaviour
+) -> None:
+    behaviour = hosts.one_after_the_other(hosts.drops(CONTENT, 800_000), hiccup, hosts.serves(CONTENT))
+    assert_right(fetch, fetch(host.link("/a.7z", behaviour)))
+    ranges = [request.headers.get("Range") for request in host.requests]
+    assert ranges == [None, "bytes=800000-", "bytes=800000-"]
+
+
+def test_a_host_that_has_no_rest_to_give_is_not_asked_for_ever(host: Host, fetch: Fetch) -> None:
+    link = host.link("/a.7z", hosts.one_after_the_other(hosts.drops(CONTENT, 800_000), hosts.says(500)))
+    assert fetch.fails(link, attempts=3).finding.code is Code.DOWNLOAD_FAILED
+    ranges = [request.headers.get("Range") for request in host.requests]
+    assert ranges == [None, *["bytes=800000-"] * 3, None, None]
+
+
+def test_a_host_that_is_busy_with_the_rest_is_given_the_time_that_it_asks_for(
+    host: Host, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paused: list[float] = []
+    monkeypatch.setattr(Errand, "pause", lambda _errand, seconds: paused.append(seconds))
+    answers = hosts.drops(CONTENT, 800_000), hosts.says(503, Retry_After="30"), hosts.serves(CONTENT)
+    assert_right(fetch, fetch(host.link("/a.7z", hosts.one_after_the_other(*answers))))
+    assert paused == [0.01, 30.0]
 
 
 def test_content_that_changed_in_between_starts_over(host: Host, fetch: Fetch) -> None:
