@@ -102,12 +102,16 @@ class Settings(BaseModel):
         default=4, gt=0, description="Downloads from one host at a time, of all conversions together."
     )
     connect_timeout: float = Field(default=10, gt=0, description="Time limit for connecting to a host.")
-    idle_timeout: float = Field(default=60, gt=0, description="Longest silence of a host during a download.")
+    idle_timeout: float = Field(
+        default=60, gt=0, description="Longest wait for a host to answer, and longest silence during a download."
+    )
     download_timeout: float = Field(default=6 * HOUR, gt=0, description="Time limit for one whole download.")
     min_speed: int = Field(
         default=KIB, ge=0, description="Bytes per second that a download must average over `IDLE_TIMEOUT`."
     )
-    download_attempts: int = Field(default=3, gt=0, description="Rounds over all links of an archive.")
+    download_attempts: int = Field(
+        default=3, gt=0, description="Rounds over all links of an archive, and resumes in a row that bring nothing."
+    )
     max_redirects: int = Field(default=5, ge=0, description="Redirects followed for one request.")
     webhook_timeout: float = Field(default=10, gt=0, description="Time limit for one webhook delivery.")
 

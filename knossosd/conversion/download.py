@@ -11,11 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
 
 from knossosd.conversion.disk import telling_of_a_full_disk
 from knossosd.conversion.errand import Errand
-from knossosd.conversion.http import WebClient
+from knossosd.conversion.http import WebClient, host_of
 from knossosd.conversion.known import Known, KnownLinks
 from knossosd.conversion.leases import Leases
 from knossosd.conversion.observer import Level
@@ -67,7 +66,10 @@ class Downloader:
     @classmethod
     def from_settings(cls, settings: Settings, leases: Leases) -> Self:
         limits = TransferLimits(
-            max_size=settings.max_archive_size, min_speed=settings.min_speed, window=settings.idle_timeout
+            max_size=settings.max_archive_size,
+            min_speed=settings.min_speed,
+            window=settings.idle_timeout,
+            attempts=settings.download_attempts,
         )
         return cls(
             WebClient.for_downloads(settings),
@@ -135,7 +137,7 @@ class Downloader:
 
     def _transfer(self, url: str, into: Path, wishes: Wishes, known: Known | None) -> Transferred:
         """Transfer the file `into`, which is a name of the known content already if there is one."""
-        host = urlsplit(url).netloc
+        host = host_of(url)
 
         def host_is_busy() -> None:
             wishes.log(Level.INFO, f"Waiting for other downloads from {host}")

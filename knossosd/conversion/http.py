@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError, SSLError
+from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError, ReadTimeoutError, SSLError
 from urllib3.util import Url, parse_url
 
 from knossosd import __version__
@@ -40,8 +40,8 @@ REDIRECTS = {301, 302, 303, 307, 308}
 class WebClient:
     """Makes requests through `guard`, as a part of `errand`.
 
-    Limits in seconds: `connect_timeout` for a connection, `idle_timeout` for the silence between two pieces of an
-    answer, `time_limit` for a request with its answer, all told.
+    Limits in seconds: `connect_timeout` for a connection, `idle_timeout` from there to the end of the headers and for
+    the silence between two pieces of the body, `time_limit` for a request with its answer, all told.
     """
 
     guard: Guard
@@ -80,27 +80,22 @@ class WebClient:
         Raises `InputFault` when the link may not be asked, `RemoteFault` when there is no answer or, as far as it is
         read, no whole one, and what the errand raises. An answer that is called off may look like one that ends.
         """
-        try:
-            url = check_link(url)
-        except ValueError as error:
-            raise InputFault(
-                Code.ADDRESS_REFUSED, f"The link {url} {error}.", "Give a link to a public host."
-            ) from error
+        parts = _parsed(url)
         with self._limited() as errand, ExitStack() as connections:
             try:
-                parts = parse_url(url)
-                answer = self._pool(parts, errand, connections).urlopen(
-                    method,
-                    parts.request_uri,
-                    headers={**HEADERS, **(headers or {})},
-                    body=body,
-                    timeout=urllib3.Timeout(connect=self.connect_timeout, read=self.idle_timeout),
-                    retries=False,
-                    redirect=False,
-                    preload_content=False,
-                    decode_content=False,
-                )
-                connections.enter_context(answer)
+                with ExitStack() as answering:
+                    answer = self._pool(parts, errand, connections, answering).urlopen(
+                        method,
+                        parts.request_uri,
+                        headers={**HEADERS, **(headers or {})},
+                        body=body,
+                        timeout=urllib3.Timeout(connect=self.connect_timeout, read=self.idle_timeout),
+                        retries=False,
+                        redirect=False,
+                        preload_content=False,
+                        decode_content=False,
+                    )
+                    connections.enter_context(answer)
                 errand.check()  # headers that were hung up look as if they were at their end
                 yield answer
             except HTTPError as error:
@@ -131,8 +126,19 @@ class WebClient:
             return nullcontext(self.errand)
         return self.errand.limited(self.time_limit, _too_slow)
 
-    def _pool(self, url: Url, errand: Errand, connections: ExitStack) -> HTTPConnectionPool:
-        """What urllib3 makes a request with. Its connection lasts until `connections` are closed, or hung up."""
+    @contextmanager
+    def _promptly(self, errand: Errand, line: socket.socket) -> Iterator[None]:
+        """Hang up when the block takes longer than a host may be silent: headers may drip, and never be silent."""
+        with errand.limited(self.idle_timeout, _too_slow) as answer:
+            try:
+                with answer.waking(lambda: _hang_up(line)):
+                    yield
+            finally:
+                answer.check()  # not before nobody hangs up any more
+
+    def _pool(self, url: Url, errand: Errand, connections: ExitStack, answering: ExitStack) -> HTTPConnectionPool:
+        """What urllib3 makes a request with. Its connection lasts until `connections` are closed, or hung up, and waits
+        for the headers until `answering` is closed."""
 
         def dial(host: str, port: int, timeout: float | None) -> socket.socket:
             connection = errand.apart(lambda: self.guard.connect(host, port, timeout), discard=socket.socket.close)
@@ -140,11 +146,31 @@ class WebClient:
             # TLS takes the connection over before it says hello, so it is hung up by a descriptor of our own.
             line = connections.enter_context(connection.dup())
             connections.enter_context(errand.waking(lambda: _hang_up(line)))
+            answering.enter_context(self._promptly(errand, line))
             return connection
 
         kind, port = POOLS[url.scheme or ""]
         pool = kind(url.host or "", url.port or port, dial=dial)
         return connections.enter_context(pool)
+
+
+def host_of(link: str) -> str:
+    """The host that a link leads to, however it is spelled, and its port unless that is the usual one.
+
+    Raises `InputFault` when the link may not be asked.
+    """
+    url = _parsed(link)
+    host = (url.host or "").removesuffix(".")
+    _, usual = POOLS[url.scheme or ""]
+    return host if url.port in (None, usual) else f"{host}:{url.port}"
+
+
+def _parsed(link: str) -> Url:
+    try:
+        return parse_url(check_link(link))
+    except ValueError as error:
+        reason = "has a host name that cannot be read" if isinstance(error, LocationParseError) else error
+        raise InputFault(Code.ADDRESS_REFUSED, f"The link {link} {reason}.", "Give a link to a public host.") from error
 
 
 def _hang_up(line: socket.socket) -> None:

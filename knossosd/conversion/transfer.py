@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import IO
 from urllib.parse import urljoin
 
@@ -23,10 +24,13 @@ from knossosd.faults import Code, InputFault, RemoteFault
 from knossosd.repo.contents import Digest
 
 MAX_RESUMES = 50
-"""Times that one try is resumed, as long as each brings something."""
+"""Times that one try is resumed."""
+
+RESUME_PAUSE = 0.5
+"""Seconds before a resume; twice as long after each that brought nothing."""
 
 MAX_PAUSE = 60.0
-"""Seconds that a host may ask us to wait."""
+"""Seconds that a host is given, even if it asks for more."""
 
 CAPTCHA_TRIES = 3
 SNIFFED = 512
@@ -39,11 +43,13 @@ GONE = {401, 403, 404, 405, 410, 451}
 
 @dataclass(frozen=True, slots=True)
 class TransferLimits:
-    """What a transfer may cost: bytes, and how slow it may be: bytes per second over `window` seconds."""
+    """What a transfer may cost: bytes, how slow it may be: bytes per second over `window` seconds, and how often in a
+    row a resume may bring nothing: `attempts`."""
 
     max_size: int
     min_speed: int
     window: float
+    attempts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +101,15 @@ class Transfer:
         self._wishes = wishes
         self._pace = _Pace(limits)
         self._landing = Landing(file)
-        self._validator: str | None = None
+        self._if_range: str | None = None
+        """What says that the rest is of the same content; None when there is no asking for a rest."""
         self._total: int | None = None
         self._known = known if known and known.conditions else None
         self._validators = Validators(url)
 
     def run(self) -> Transferred:
         """Transfer the file. Raises `InputFault` when another try cannot help, and `RemoteFault` when it may."""
+        fruitless = 0
         for _ in range(MAX_RESUMES):
             before = self._landing.size
             try:
@@ -111,24 +119,28 @@ class Transfer:
             except RemoteFault as fault:
                 if fault.finding.code is not Code.DOWNLOAD_FAILED:
                     raise
-                brought_something = self._landing.size > before and self._validator is not None
+                fruitless = fruitless + 1 if self._landing.size == before else 0
                 starts_over = self._landing.size == 0 < before
-                if not (brought_something or starts_over):
+                has_rest = self._landing.size > 0 and self._if_range is not None
+                if not (starts_over or (has_rest and fruitless < self._limits.attempts)):
                     raise
                 self._wishes.log(Level.INFO, f"Resuming {self._url} at {self._landing.size} bytes")
+                asked = fault.after if isinstance(fault, Busy) else 0.0
+                self._wishes.errand.pause(max(asked, min(RESUME_PAUSE * 2**fruitless, MAX_PAUSE)))
         raise RemoteFault(Code.DOWNLOAD_FAILED, "The connection breaks off again and again.", "Try another host.")
 
     def _start_over(self) -> None:
         self._landing.start_over()
-        self._validator = self._total = None
+        self._validators = Validators(self._url)
+        self._if_range = self._total = None
 
     def _request(self) -> Known | None:
         """Ask for the content, or for what is missing of it, and read it; returns what is known when the host confirms
         that it is still so."""
         known, self._known = self._known, None
         headers = known.conditions if known else {}
-        if self._validator is not None:
-            headers = {"Range": f"bytes={self._landing.size}-", "If-Range": self._validator}
+        if self._if_range is not None:
+            headers = {"Range": f"bytes={self._landing.size}-", "If-Range": self._if_range}
         with self._client.get(self._url, headers=headers) as (response, url):
             self._pace.begin()
             if not (known and response.status == 304):
@@ -152,6 +164,8 @@ class Transfer:
             self._pass_captcha(self._read_page(response, beginning), url, response)
             return
         self._validators = Validators.of(response, url)
+        if self._total is not None and response.headers.get("Accept-Ranges") != "none":
+            self._if_range = self._validators.etag or self._validators.last_modified
         self._write(beginning)
         self._read(response)
 
@@ -162,8 +176,15 @@ class Transfer:
             match is not None
             and int(match[1]) == self._landing.size
             and int(match[2]) == self._total
-            and _validator_of(response) in (None, self._validator)
+            and self._agrees(response)
         )
+
+    def _agrees(self, response: Response) -> bool:
+        """Whether a partial answer says of its whole what was said before, as far as it says anything."""
+        known, said = self._validators, Validators.of(response, self._validators.url)
+        if known.etag:
+            return response.headers.get("ETag") in (None, known.etag)
+        return said.etag is None and response.headers.get("Last-Modified") in (None, known.last_modified)
 
     def _expect_success(self, response: Response) -> None:
         status = response.status
@@ -174,8 +195,7 @@ class Transfer:
             raise InputFault(Code.DOWNLOAD_FAILED, message, "Open the link in a private browser window to check it.")
         if status in (429, 503):
             busy = Busy(Code.DOWNLOAD_FAILED, message, "Try again later, or another host.")
-            after = response.headers.get("Retry-After", "")
-            busy.after = min(float(after), MAX_PAUSE) if after.isdecimal() else 0.0
+            busy.after = _asked_pause(response)
             raise busy
         raise RemoteFault(Code.DOWNLOAD_FAILED, message, "Try again later, or another host.")
 
@@ -186,7 +206,6 @@ class Transfer:
         if length.isdecimal() and not encoded:
             self._total = int(length)
             self._hold_to_size(self._total)
-            self._validator = _validator_of(response) if response.headers.get("Accept-Ranges") != "none" else None
         beginning = b""
         while len(beginning) < SNIFFED and (chunk := self._next(response)):
             beginning += chunk
@@ -229,7 +248,6 @@ class Transfer:
                 self._expect_success(response)
                 self._start_over()
                 beginning = self._begin(response)
-                self._validator = None  # what a captcha gave is not given again
                 if not self._is_unwanted_page(beginning):
                     self._write(beginning)
                     self._read(response)
@@ -304,12 +322,14 @@ class _Pace:
             self.begin()
 
 
-def _validator_of(response: Response) -> str | None:
-    """What says that a host's content is still the same: a strong ETag, or else the time of its last change."""
-    etag = response.headers.get("ETag", "")
-    if etag and not etag.startswith("W/"):
-        return etag
-    return response.headers.get("Last-Modified")
+def _asked_pause(response: Response) -> float:
+    """Seconds that the host asks us to wait, which it says as such or as the date when it is over."""
+    after = response.headers.get("Retry-After", "")
+    try:
+        seconds = float(after) if after.isdecimal() else parsedate_to_datetime(after).timestamp() - time.time()
+    except (ValueError, OverflowError):  # it is neither
+        return 0.0
+    return min(max(seconds, 0.0), MAX_PAUSE)
 
 
 def _cookies_of(response: Response) -> str:

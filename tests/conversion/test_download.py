@@ -3,13 +3,15 @@
 import gzip
 import hashlib
 import resource
+import time
+from email.utils import formatdate
 from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
 
 from knossosd.conversion.cache import Cache
-from knossosd.conversion.download import Download, Downloader
+from knossosd.conversion.download import PAUSE, Download, Downloader
 from knossosd.conversion.errand import Errand
 from knossosd.conversion.guard import Guard
 from knossosd.conversion.http import WebClient
@@ -17,12 +19,13 @@ from knossosd.conversion.known import KnownLinks
 from knossosd.conversion.leases import LocalLeases
 from knossosd.conversion.observer import Cancelled
 from knossosd.conversion.store import Store
-from knossosd.conversion.transfer import TransferLimits, Wishes
+from knossosd.conversion.transfer import MAX_PAUSE, TransferLimits, Wishes
 from knossosd.faults import Code, Fault, InputFault, RemoteFault, ServerFault
 from tests import hosts
 from tests.hosts import Host
 
 CONTENT = bytes(range(256)) * 4000
+LONG_AGO = formatdate(1_600_000_000, usegmt=True)
 
 
 class Fetch:
@@ -41,7 +44,7 @@ class Fetch:
 
     def __call__(self, *links: str, archive: bool = True, attempts: int = 2, calls_off: int | None = None) -> Download:
         client = WebClient(self.guard, connect_timeout=2, idle_timeout=0.4, max_redirects=3)
-        limits = TransferLimits(max_size=3_000_000, min_speed=10_000, window=0.3)
+        limits = TransferLimits(max_size=3_000_000, min_speed=10_000, window=0.3, attempts=attempts)
         downloader = Downloader(
             client, limits, attempts, 20.0, self.leases, per_host=2, pause=self._pause, jitter=lambda: 0.0
         )
@@ -78,6 +81,7 @@ class Fetch:
 @pytest.fixture
 def fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fetch:
     monkeypatch.setattr("knossosd.conversion.download.PAUSE", 0.01)
+    monkeypatch.setattr("knossosd.conversion.transfer.RESUME_PAUSE", 0.01)
     return Fetch(tmp_path / "archive")
 
 
@@ -123,6 +127,37 @@ def test_a_broken_transfer_is_resumed_where_it_broke(host: Host, fetch: Fetch) -
     assert {request.headers.get("If-Range") for request in host.requests[1:]} == {'"v1"'}
 
 
+@pytest.mark.parametrize(
+    "hiccup",
+    [hosts.says(503, Retry_After="0"), hosts.says(429), hosts.says(500), hosts.says_raw(b"")],
+    ids=["503", "429", "500", "breaks off"],
+)
+def test_a_host_that_has_a_hiccup_is_asked_for_the_rest_again(
+    host: Host, fetch: Fetch, hiccup: hosts.Behaviour
+) -> None:
+    behaviour = hosts.one_after_the_other(hosts.drops(CONTENT, 800_000), hiccup, hosts.serves(CONTENT))
+    assert_right(fetch, fetch(host.link("/a.7z", behaviour)))
+    ranges = [request.headers.get("Range") for request in host.requests]
+    assert ranges == [None, "bytes=800000-", "bytes=800000-"]
+
+
+def test_a_host_that_has_no_rest_to_give_is_not_asked_for_ever(host: Host, fetch: Fetch) -> None:
+    link = host.link("/a.7z", hosts.one_after_the_other(hosts.drops(CONTENT, 800_000), hosts.says(500)))
+    assert fetch.fails(link, attempts=3).finding.code is Code.DOWNLOAD_FAILED
+    ranges = [request.headers.get("Range") for request in host.requests]
+    assert ranges == [None, *["bytes=800000-"] * 3, None, None]
+
+
+def test_a_host_that_is_busy_with_the_rest_is_given_the_time_that_it_asks_for(
+    host: Host, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paused: list[float] = []
+    monkeypatch.setattr(Errand, "pause", lambda _errand, seconds: paused.append(seconds))
+    answers = hosts.drops(CONTENT, 800_000), hosts.says(503, Retry_After="30"), hosts.serves(CONTENT)
+    assert_right(fetch, fetch(host.link("/a.7z", hosts.one_after_the_other(*answers))))
+    assert paused == [0.01, 30.0]
+
+
 def test_content_that_changed_in_between_starts_over(host: Host, fetch: Fetch) -> None:
     new = b"new" + CONTENT
     behaviour = hosts.one_after_the_other(hosts.drops(CONTENT, 5000), hosts.serves(new, ETag='"v2"'))
@@ -163,6 +198,39 @@ def test_without_a_validator_nothing_is_resumed(host: Host, fetch: Fetch) -> Non
         behaviour = hosts.one_after_the_other(hosts.drops(CONTENT, 5000, ETag=etag), hosts.serves(CONTENT))
         assert_right(fetch, fetch(host.link("/a.7z", behaviour)))
         assert [request.headers.get("Range") for request in host.requests] == [None, None]
+
+
+def test_a_settled_date_says_that_the_rest_is_of_the_same_content(host: Host, fetch: Fetch) -> None:
+    link = host.link("/a.7z", hosts.drops(CONTENT, 900_000, ETag=None, Last_Modified=LONG_AGO))
+    assert_right(fetch, fetch(link, attempts=1))
+    asked = [(request.headers.get("Range"), request.headers.get("If-Range")) for request in host.requests]
+    assert asked == [(None, None), ("bytes=900000-", LONG_AGO)]
+
+
+def test_a_file_that_changed_just_now_is_not_resumed_by_its_date(host: Host, fetch: Fetch) -> None:
+    dated = {"ETag": None, "Last_Modified": formatdate(usegmt=True)}
+    new = b"n" * len(CONTENT)
+    behaviour = hosts.one_after_the_other(hosts.drops(CONTENT, 300_000, **dated), hosts.drops(new, len(new), **dated))
+    assert_right(fetch, fetch(host.link("/a.7z", behaviour)), new)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"ETag": None, "Last_Modified": formatdate(1_500_000_000, usegmt=True)},
+        {"ETag": None, "Last_Modified": formatdate(usegmt=True)},
+        {"ETag": '"v2"', "Last_Modified": LONG_AGO},
+    ],
+    ids=["older", "newer", "tagged"],
+)
+def test_a_rest_that_does_not_say_what_the_beginning_said_starts_over(
+    host: Host, fetch: Fetch, said: dict[str, str | None]
+) -> None:
+    new = b"n" * len(CONTENT)
+    behaviour = hosts.one_after_the_other(
+        hosts.drops(CONTENT, 300_000, ETag=None, Last_Modified=LONG_AGO), hosts.drops(new, len(new), **said)
+    )
+    assert_right(fetch, fetch(host.link("/a.7z", behaviour), attempts=1), new)
 
 
 @pytest.mark.parametrize("length", [len(CONTENT) + 10, len(CONTENT) * 2])
@@ -208,6 +276,26 @@ def test_a_busy_host_is_given_the_time_that_it_asks_for(host: Host, fetch: Fetch
     assert max(fetch.slept) > 0.5
 
 
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        ("30", 30.0),
+        ("600", MAX_PAUSE),
+        pytest.param(formatdate(time.time() + 86_400, usegmt=True), MAX_PAUSE, id="tomorrow"),
+        pytest.param(formatdate(time.time() - 86_400, usegmt=True), PAUSE / 2, id="yesterday"),
+        ("Thu, 01 Jan 1970 00:00:00 +9999999999999", PAUSE / 2),
+        ("soon", PAUSE / 2),
+    ],
+)
+def test_a_busy_host_may_ask_for_seconds_or_name_a_date_but_not_for_more_than_it_gets(
+    host: Host, tmp_path: Path, asked: str, given: float
+) -> None:
+    fetch = Fetch(tmp_path / "archive")
+    behaviour = hosts.one_after_the_other(hosts.says(503, Retry_After=asked), hosts.serves(CONTENT))
+    assert_right(fetch, fetch(host.link("/a.7z", behaviour)))
+    assert fetch.slept == [given]
+
+
 def test_all_reasons_are_told_when_all_links_failed(host: Host, fetch: Fetch) -> None:
     links = [host.link("/a.7z", hosts.says(404)), host.link("/b.7z", hosts.says(500)), "http://127.0.0.1:1/c.7z"]
     fault = fetch.fails(*links)
@@ -232,8 +320,16 @@ def test_a_dripping_host_is_given_up(host: Host, fetch: Fetch) -> None:
     assert len(host.requests) == 1
 
 
-def test_a_silent_host_is_given_up(host: Host, fetch: Fetch) -> None:
-    fault = fetch.fails(host.link("/a.7z", hosts.stays_silent))
+def test_a_host_that_does_not_answer_is_given_up(host: Host, fetch: Fetch) -> None:
+    assert fetch.fails(host.link("/a.7z", hosts.stays_silent)).finding.code is Code.DOWNLOAD_TOO_SLOW
+
+
+def test_a_host_that_goes_silent_is_given_up(host: Host, fetch: Fetch) -> None:
+    def behave(request: hosts.Request) -> None:
+        request.answer(200, b"x" * 1000, ETag=None, Content_Length=2000)
+        hosts.stays_silent(request)
+
+    fault = fetch.fails(host.link("/a.7z", behave))
     assert fault.finding.code is Code.DOWNLOAD_FAILED
     assert "silent" in fault.finding.message
 
@@ -338,6 +434,30 @@ def test_nobody_answers_the_captcha(host: Host, fetch: Fetch, answers: list[str 
     host.link("/files/get", behaviour)
     fetch.answers = answers
     assert fetch.fails(host.link("/files/a.7z", behaviour)).finding.code is Code.CAPTCHA_UNANSWERED
+
+
+def test_what_a_captcha_gave_is_not_taken_for_what_the_link_gave_before(host: Host, fetch: Fetch) -> None:
+    given = b"given for an answer" * 1000
+    host.link("/files/get", captcha("post", given))
+    behaviour = hosts.one_after_the_other(hosts.drops(CONTENT, 5000), captcha("post", b""))
+    link = host.link("/files/a.7z", behaviour)
+    fetch.answers = ["xyzzy"]
+    assert_right(fetch, fetch(link), given)
+    fetch.target.unlink()
+    host.link("/files/a.7z", confirms_or_serves(CONTENT))
+    assert_right(fetch, fetch(link))
+
+
+def confirms_or_serves(content: bytes) -> hosts.Behaviour:
+    """What most hosts do: 304 to who has the content with the ETag "v1", else the content."""
+
+    def behave(request: hosts.Request) -> None:
+        if request.headers.get("If-None-Match") == '"v1"':
+            request.answer(304, Content_Length=None)
+        else:
+            hosts.serves(content)(request)
+
+    return behave
 
 
 def test_a_full_disk_is_our_fault_and_leaves_nothing(host: Host, fetch: Fetch) -> None:

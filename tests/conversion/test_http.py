@@ -3,15 +3,16 @@
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from urllib3.exceptions import HTTPError
 
 from knossosd.conversion.errand import Errand
 from knossosd.conversion.guard import Guard
-from knossosd.conversion.http import WebClient
+from knossosd.conversion.http import WebClient, host_of
 from knossosd.conversion.observer import Cancelled
-from knossosd.faults import Code, RemoteFault
+from knossosd.faults import Code, InputFault, RemoteFault
 from knossosd.settings import Settings
 from tests import hosts
 from tests.hosts import Host, Request
@@ -47,6 +48,25 @@ def test_the_time_for_a_webhook_is_limited_however_it_drips(say: bytes, host: Ho
     with pytest.raises(RemoteFault) as caught, quick.request("POST", host.link("/hook", drips(say)), body=b"x"):
         pytest.fail("there is no answer")
     assert caught.value.finding.code is Code.DOWNLOAD_TOO_SLOW
+
+
+def test_the_time_until_the_headers_are_complete_is_limited_at_every_hop(host: Host, client: WebClient) -> None:
+    host.link("/b", drips(b"HTTP/1.1 200 OK\r\nX-Header: "))
+    hasty = replace(client, idle_timeout=0.5)
+    with pytest.raises(RemoteFault) as caught, hasty.get(host.link("/a", hosts.says(302, Location="/b"))):
+        pytest.fail("there is no answer")
+    assert caught.value.finding.code is Code.DOWNLOAD_TOO_SLOW
+
+
+def test_the_body_may_take_longer_than_the_headers(host: Host, client: WebClient) -> None:
+    def behave(request: Request) -> None:
+        request.answer(200, Content_Length=10)
+        for _ in range(10):
+            request.server.stopping.wait(0.1)
+            request.wfile.write(b"x")
+
+    with replace(client, idle_timeout=0.5).request("GET", host.link("/a", behave)) as response:
+        assert response.read() == b"x" * 10
 
 
 def test_an_answer_to_a_webhook_that_has_no_end_is_cut_off_and_still_counts(host: Host, quick: WebClient) -> None:
@@ -90,3 +110,29 @@ def test_a_connection_ends_with_its_request(host: Host, client: WebClient) -> No
         assert response.read1(100) == b"x" * 100
         assert not ended.is_set()
     assert ended.wait(AGES)
+
+
+@pytest.mark.parametrize(
+    ("link", "host"),
+    [
+        ("http://Files.Example/a.7z", "files.example"),
+        ("https://files.example./b.7z", "files.example"),
+        ("http://files.example:80/", "files.example"),
+        ("https://FILES.example.:443/", "files.example"),
+        ("https://files.example:80/", "files.example:80"),
+        ("https://m\u00fcnchen.example/", "xn--mnchen-3ya.example"),
+        ("http://[2001:DB8::1]:8080/", "[2001:db8::1]:8080"),
+    ],
+)
+def test_a_host_is_the_same_however_it_is_spelled(link: str, host: str) -> None:
+    assert host_of(link) == host
+
+
+@pytest.mark.parametrize(
+    "link", ["http://files example/", "http://[files]/", "http://files.example:0/", "ftp://files/"]
+)
+def test_a_link_to_no_host_is_refused(link: str, client: WebClient) -> None:
+    for ask in (host_of, lambda link: client.request("GET", link).__enter__()):
+        with pytest.raises(InputFault) as caught:
+            ask(link)
+        assert caught.value.finding.code is Code.ADDRESS_REFUSED

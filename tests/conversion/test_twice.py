@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -168,8 +169,12 @@ def test_one_link_twice_in_a_document_is_fetched_once(host: Host, tools: Toolbox
     assert bytes_sent(host) == 1
 
 
-def test_a_host_is_not_asked_for_too_much_at_once(host: Host, plain: Settings, tmp_path: Path) -> None:
-    tools = Toolbox.from_settings(plain.model_copy(update={"downloads_per_host": 2}), LocalLeases())
+@pytest.mark.parametrize("names", [["127.0.0.1"], ["localhost", "LOCALHOST", "LocalHost"]])
+def test_a_host_is_not_asked_for_too_much_at_once(
+    names: list[str], host: Host, plain: Settings, tmp_path: Path
+) -> None:
+    limits = {"downloads_per_host": 2, "files_at_once": 8, "trusted_hosts": ("127.0.0.1", "localhost")}
+    tools = Toolbox.from_settings(plain.model_copy(update=limits), LocalLeases())
     at_once: list[int] = []
     busy: set[int] = set()
 
@@ -181,10 +186,12 @@ def test_a_host_is_not_asked_for_too_much_at_once(host: Host, plain: Settings, t
         request.answer(200, archive(tmp_path, request.path.encode(), request.path[1:]))
 
     observer = Recorder()
-    outcome = run(tools, *(host.link(f"/{number}.zip", behave) for number in range(8)), observer=observer)
+    links = [host.link(f"/{number}.zip", behave) for number in range(8)]
+    spelled = [link.replace("127.0.0.1", name) for link, name in zip(links, cycle(names), strict=False)]
+    outcome = run(tools, *spelled, observer=observer)
     assert [error.code for error in outcome.errors] == []
     assert max(at_once) <= 2
-    assert any("Waiting for other downloads from 127.0.0.1" in line for line in observer.lines)
+    assert any(f"Waiting for other downloads from {names[0]}" in line for line in observer.lines)
 
 
 def test_good_archives_of_a_failed_conversion_are_remembered_and_bad_ones_are_not(
