@@ -12,6 +12,7 @@ import pytest
 
 from knossosd.conversion import pipeline
 from knossosd.conversion.archive import Inspection
+from knossosd.conversion.digest import digest_bytes
 from knossosd.conversion.leases import LocalLeases
 from knossosd.conversion.pipeline import Conversion, convert
 from knossosd.conversion.toolbox import Toolbox
@@ -19,6 +20,7 @@ from knossosd.faults import Code
 from knossosd.repo.document import parse
 from knossosd.settings import Settings
 from tests import archives
+from tests.conversion.mirrors import damage
 from tests.conversion.test_pipeline import LIMITS, Recorder, document, plain
 from tests.hosts import Host, Request, serves
 
@@ -106,6 +108,17 @@ def test_without_the_cache_everything_is_done_and_remembered(
     assert (bytes_sent(host), len(inspected)) == (2, 2)
     run(tools, link)
     assert (bytes_sent(host), len(inspected)) == (2, 2)
+
+
+def test_a_sound_download_wins_over_a_damaged_file_in_the_store(host: Host, tools: Toolbox, tmp_path: Path) -> None:
+    content = archives.make_tar(tmp_path / "a.tar", {"mod.ini": b"x" * 5000}).read_bytes()
+    link = host.link("/a.tar", confirms(content))
+    first = filelist(run(tools, link))
+    damage(tools.memory.store.place(digest_bytes(content).sha256), content.replace(b"xx", b"xX", 1))
+    assert filelist(run(tools.starting_over(), link, version="2.0.0")) == first
+    assert tools.mirror is not None
+    assert (tools.mirror.path / "my_mod/2.0.0/0.zip").read_bytes() == content
+    assert filelist(run(tools, link, version="3.0.0")) == first
 
 
 def test_when_all_is_forgotten_all_is_done_again(
