@@ -5,6 +5,7 @@ says agrees with what it said before; everything else means that the file is dow
 """
 
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Self
@@ -111,9 +112,15 @@ class KnownLinks:
 
 def _is_settled(changed: str, now: str) -> bool:
     try:
-        return (parsedate_to_datetime(now) - parsedate_to_datetime(changed)).total_seconds() >= SETTLED
-    except ValueError:
+        return (_date(now) - _date(changed)).total_seconds() >= SETTLED
+    except (ValueError, OverflowError):
         return False
+
+
+def _date(said: str) -> datetime:
+    """Without a zone it is in UTC, as all dates of HTTP are."""
+    date = parsedate_to_datetime(said)
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def _same_place(one: str, other: str) -> bool:
