@@ -61,9 +61,9 @@ def _from_mirror(own: Path, into: Path, toolbox: Toolbox, wishes: Wishes) -> Fet
     os.link(own, into)
     status = into.stat()
     seal = f"{status.st_ino} {status.st_size} {status.st_mtime_ns}"
-    record = toolbox.memory.cache.recall("files", str(own))
-    if record and record["seal"] == seal:
-        return Fetched(into, Digest(**record["digest"]))
+    record = toolbox.memory.cache.recall("files", str(own), lambda record: (record["seal"], Digest(**record["digest"])))
+    if record and record[0] == seal:
+        return Fetched(into, record[1])
     digester = Digester()
     for chunk in checked(read_chunks(into), wishes.errand.check):
         digester.update(chunk)

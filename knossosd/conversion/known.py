@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from knossosd.conversion.cache import Cache
+from knossosd.conversion.cache import Cache, Record
 from knossosd.conversion.http import Response, WebClient
 from knossosd.conversion.store import Store
 from knossosd.faults import Fault
@@ -49,6 +49,11 @@ class Known:
     digest: Digest
     validators: Validators
     fetched: float
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        """What a record of the cache says."""
+        return cls(Digest(**record["digest"]), Validators(**record["validators"]), float(record["fetched"]))
 
     @property
     def conditions(self) -> dict[str, str]:
@@ -94,11 +99,8 @@ class KnownLinks:
 
     def find(self, link: str, into: Path) -> Known | None:
         """What is known of the link; then the new file `into` is its content. None when too little is known."""
-        record = self.cache.recall("links", link)
-        if record is None:
-            return None
-        known = Known(Digest(**record["digest"]), Validators(**record["validators"]), record["fetched"])
-        return known if self.store.take(known.digest, into) else None
+        known = self.cache.recall("links", link, Known.of)
+        return known if known and self.store.take(known.digest, into) else None
 
     def keep(self, link: str, known: Known, file: Path) -> None:
         """Remember that the link gave the content of `file`."""
