@@ -101,16 +101,16 @@ class Store:
         return self.folder / sha256[:2] / sha256
 
     def _merge(self, file: Path, digest: Digest) -> None:
-        """Let `file` and what is stored with the same size be one: the stored one, unless it is damaged."""
+        """Let `file` be what is stored with the same size; that goes instead when it is damaged."""
         same = file.with_name(f".{file.name}.{time.monotonic_ns()}")
         if not self.take(digest, same):
             return
         try:
             if digest_file(same) == digest:
                 same.replace(file)
-            else:
+            elif self.shares(same, digest.sha256):  # nobody else has replaced it meanwhile
                 log.warning("the stored content %s is damaged and is replaced", digest.sha256)
-                self.restore(file, digest.sha256)
+                self.place(digest.sha256).unlink(missing_ok=True)
         finally:
             same.unlink(missing_ok=True)  # it is still there when both were names of the same content already
 
