@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -148,7 +148,7 @@ def _read(file: Path, seal: Seal, wishes: Wishes) -> Iterator[bytes]:
 
 def _from_links(name: str, links: Sequence[str], into: Path, toolbox: Toolbox, wishes: Wishes) -> Fetched:
     wishes.log(Level.INFO, f"Downloading {name}")
-    download = toolbox.downloader.fetch(links, into, wishes, _known_links(toolbox))
+    download = toolbox.downloader.fetch(links, into, wishes, replace(_known_links(toolbox), check=wishes.errand.check))
     if download.was_known:
         wishes.log(Level.INFO, f"{name} is still the file that was fetched before")
     return Fetched(into, download.digest, download.url)

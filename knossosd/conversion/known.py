@@ -12,6 +12,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from knossosd.conversion.cache import Cache, Record
+from knossosd.conversion.errand import Check
 from knossosd.conversion.http import Response, WebClient
 from knossosd.conversion.store import Store
 from knossosd.faults import Fault
@@ -92,10 +93,12 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class KnownLinks:
-    """The links that the `cache` has records of, as far as the `store` still has their content."""
+    """The links that the `cache` has records of, as far as the `store` still has their content. `check` raises when
+    nobody waits for it any more."""
 
     cache: Cache
     store: Store
+    check: Check = lambda: None
 
     def find(self, link: str, into: Path) -> Known | None:
         """What is known of the link; then the new file `into` is its content. None when too little is known."""
@@ -104,7 +107,7 @@ class KnownLinks:
 
     def keep(self, link: str, known: Known, file: Path) -> None:
         """Remember that the link gave the content of `file`."""
-        self.store.keep(file, known.digest)
+        self.store.keep(file, known.digest, self.check)
         self.cache.remember("links", link, asdict(known))
 
     def forget(self, link: str) -> None:

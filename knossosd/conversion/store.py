@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from knossosd.conversion.digest import digest_file
+from knossosd.conversion.digest import digest_chunks, read_chunks
+from knossosd.conversion.errand import Check, checked
 from knossosd.repo.contents import Digest
 
 log = logging.getLogger(__name__)
@@ -27,17 +28,17 @@ class Store:
 
     folder: Path
 
-    def keep(self, file: Path, digest: Digest) -> None:
+    def keep(self, file: Path, digest: Digest, check: Check = lambda: None) -> None:
         """Let the store hold the content of `file`, which has the `digest`; the file becomes a name of that content.
 
-        What is stored already takes the place of the file only when it is sound, and is read for that. Raises `OSError`
-        when the disk cannot take it.
+        What is stored already takes the place of the file only when it is sound, and is read for that. Raises what
+        `check` raises, and `OSError` when the disk cannot take it.
         """
         stored = self.place(digest.sha256)
         stored.parent.mkdir(parents=True, exist_ok=True)
         while not self.shares(file, digest.sha256):
             if self._holds(digest):
-                self._merge(file, digest)
+                self._merge(file, digest, check)
                 continue
             file.chmod(READ_ONLY)
             flush(file)
@@ -100,13 +101,13 @@ class Store:
         """Where the content is, if it is stored."""
         return self.folder / sha256[:2] / sha256
 
-    def _merge(self, file: Path, digest: Digest) -> None:
+    def _merge(self, file: Path, digest: Digest, check: Check) -> None:
         """Let `file` be what is stored with the same size; that goes instead when it is damaged."""
         same = file.with_name(f".{file.name}.{time.monotonic_ns()}")
         if not self.take(digest, same):
             return
         try:
-            if digest_file(same) == digest:
+            if digest_chunks(checked(read_chunks(same), check)) == digest:
                 same.replace(file)
             elif self.shares(same, digest.sha256):  # nobody else has replaced it meanwhile
                 log.warning("the stored content %s is damaged and is replaced", digest.sha256)

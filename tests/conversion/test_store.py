@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from knossosd.conversion.digest import digest_file
+from knossosd.conversion.observer import Cancelled
 from knossosd.conversion.store import Store
 from tests.conversion.mirrors import damage
 
@@ -88,6 +89,20 @@ def test_a_sound_file_wins_over_a_damaged_one_of_the_same_size(store: Store, tmp
     assert store.shares(two, digest.sha256)
     assert two.stat().st_mode & 0o777 == 0o444
     assert one.read_bytes() == b"cOntent"  # who holds it keeps it, and a verification finds it
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "store", "two"]
+
+
+def test_the_comparison_with_what_is_stored_can_be_called_off(store: Store, tmp_path: Path) -> None:
+    one, two = make(tmp_path / "one"), make(tmp_path / "two")
+    digest = digest_file(one)
+
+    def called_off() -> None:
+        raise Cancelled
+
+    store.keep(one, digest, called_off)  # there is nothing to compare
+    with pytest.raises(Cancelled):
+        store.keep(two, digest, called_off)
+    assert store.shares(one, digest.sha256)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "store", "two"]
 
 
