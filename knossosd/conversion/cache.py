@@ -8,14 +8,18 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 log = logging.getLogger(__name__)
 
+VERSION = 1
+"""To be raised by whoever gives the records of any kind another shape or meaning: the ones before count no more."""
+
 Record = dict[str, Any]
+Known = TypeVar("Known")
 
 
 class Cache:
@@ -24,8 +28,11 @@ class Cache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def recall(self, kind: str, key: str) -> Record | None:
-        """The record, None when there is none. A file's `st_mtime` is when its record was last recalled."""
+    def recall(self, kind: str, key: str, read: Callable[[Record], Known]) -> Known | None:
+        """What `read` makes of the record, None when there is none. One that it does not understand is removed.
+
+        A file's `st_mtime` is when its record was last recalled.
+        """
         path = self._path(kind, key)
         try:
             content = path.read_bytes()
@@ -36,12 +43,11 @@ class Cache:
             log.warning("the record %s cannot be read and is left out: %s", path, error)
             return None
         try:
-            record: Record = json.loads(content)
-        except ValueError:
+            return read(json.loads(content))
+        except (ValueError, TypeError, KeyError, AttributeError):
             log.warning("the record %s cannot be read and is left out", path)
             path.unlink(missing_ok=True)
             return None
-        return record
 
     def remember(self, kind: str, key: str, record: Record) -> None:
         """Keep the record, in place of the one before, if the disk takes it."""
@@ -63,7 +69,7 @@ class Cache:
                     yield path
 
     def _path(self, kind: str, key: str) -> Path:
-        name = hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
+        name = hashlib.sha256(f"{VERSION} {key}".encode(errors="surrogatepass")).hexdigest()
         return self.folder / kind / name[:2] / f"{name}.json"
 
     def _write(self, path: Path, record: Record) -> None:
@@ -81,5 +87,5 @@ class Cache:
 class Forgetful(Cache):
     """Recalls nothing and remembers all: for conversions that shall do everything anew."""
 
-    def recall(self, kind: str, key: str) -> Record | None:  # noqa: ARG002
+    def recall(self, kind: str, key: str, read: Callable[[Record], Known]) -> Known | None:  # noqa: ARG002
         return None

@@ -5,12 +5,14 @@ says agrees with what it said before; everything else means that the file is dow
 """
 
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from knossosd.conversion.cache import Cache
+from knossosd.conversion.cache import Cache, Record
+from knossosd.conversion.errand import Check
 from knossosd.conversion.http import Response, WebClient
 from knossosd.conversion.store import Store
 from knossosd.faults import Fault
@@ -49,6 +51,11 @@ class Known:
     validators: Validators
     fetched: float
 
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        """What a record of the cache says."""
+        return cls(Digest(**record["digest"]), Validators(**record["validators"]), float(record["fetched"]))
+
     @property
     def conditions(self) -> dict[str, str]:
         """The headers of a request that asks whether the content has changed; none when there is no asking."""
@@ -86,22 +93,21 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class KnownLinks:
-    """The links that the `cache` has records of, as far as the `store` still has their content."""
+    """The links that the `cache` has records of, as far as the `store` still has their content. `check` raises when
+    nobody waits for it any more."""
 
     cache: Cache
     store: Store
+    check: Check = lambda: None
 
     def find(self, link: str, into: Path) -> Known | None:
         """What is known of the link; then the new file `into` is its content. None when too little is known."""
-        record = self.cache.recall("links", link)
-        if record is None:
-            return None
-        known = Known(Digest(**record["digest"]), Validators(**record["validators"]), record["fetched"])
-        return known if self.store.take(known.digest, into) else None
+        known = self.cache.recall("links", link, Known.of)
+        return known if known and self.store.take(known.digest, into) else None
 
     def keep(self, link: str, known: Known, file: Path) -> None:
         """Remember that the link gave the content of `file`."""
-        self.store.keep(file, known.digest)
+        self.store.keep(file, known.digest, self.check)
         self.cache.remember("links", link, asdict(known))
 
     def forget(self, link: str) -> None:
@@ -111,9 +117,15 @@ class KnownLinks:
 
 def _is_settled(changed: str, now: str) -> bool:
     try:
-        return (parsedate_to_datetime(now) - parsedate_to_datetime(changed)).total_seconds() >= SETTLED
-    except ValueError:
+        return (_date(now) - _date(changed)).total_seconds() >= SETTLED
+    except (ValueError, OverflowError):
         return False
+
+
+def _date(said: str) -> datetime:
+    """Without a zone it is in UTC, as all dates of HTTP are."""
+    date = parsedate_to_datetime(said)
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def _same_place(one: str, other: str) -> bool:

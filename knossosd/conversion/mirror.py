@@ -108,14 +108,14 @@ class Publication:
         """
         try:
             with telling_of_a_full_disk():
-                self.mirror.store.keep(archive, digest)
+                self.mirror.store.keep(archive, digest, self.check)
                 folder = self._make_folder(PurePosixPath(mod) / version)
                 target = self._name(archive, digest, folder / PurePosixPath(filename).name)
                 self._record(target, digest, urls)
                 # It was published by other means, or the stored content was replaced by a sound one since we took it.
                 # The latter makes a link anew for every name on record, and this one may have been too late for that.
                 while not self.mirror.store.shares(target, digest.sha256):
-                    self.mirror.store.keep(archive, digest)
+                    self.mirror.store.keep(archive, digest, self.check)
                     relink(archive, target)
                 flush(folder)
                 return "/".join((self.mirror.url, quote(mod), quote(version), quote(target.name)))

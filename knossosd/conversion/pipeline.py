@@ -24,7 +24,7 @@ from knossosd.conversion.disk import telling_of_a_full_disk
 from knossosd.conversion.errand import TICK, Errand
 from knossosd.conversion.fetch import Fetched, fetch, forget
 from knossosd.conversion.links import elsewhere, public_links
-from knossosd.conversion.manifests import Manifests
+from knossosd.conversion.manifests import Manifests, reader_of
 from knossosd.conversion.mirror import Publication
 from knossosd.conversion.observer import Cancelled, Level, Observer, Stage
 from knossosd.conversion.toolbox import Toolbox
@@ -207,18 +207,18 @@ class _Run:
         """The files in an archive. Of all that want to read the same content at once, one does."""
         entry.track.begin(Stage.INSPECTING)
         name, digest = entry.file.filename, fetched.digest
-        manifests = Manifests(self.toolbox.memory.cache)
+        manifests, reader = Manifests(self.toolbox.memory.cache), reader_of(self.toolbox.archive_tools.sevenzip)
 
         def somebody_is_at_it() -> None:
             self.observer.log(Level.INFO, f"{name} is being inspected already, waiting for that")
 
         with self.toolbox.leases.hold([f"content {digest.sha256}"], busy=somebody_is_at_it, check=self.errand.check):
-            inspection = manifests.find(digest, name)
+            inspection = manifests.find(digest, name, reader)
             if inspection:
                 self.observer.log(Level.INFO, f"{name} was inspected before")
             else:
                 inspection = self._inspect_archive(entry, fetched)
-                manifests.keep(digest, name, inspection)
+                manifests.keep(digest, name, reader, inspection)
         for warning in inspection.warnings:
             self._note_warning(entry.place(warning))
         return inspection.members

@@ -4,13 +4,18 @@ A public name on the mirror is a hard link to `<sha256>` in here, and so is the 
 again. Whoever uses a content holds a link of its own, so removing one from the store never takes it away from anybody.
 """
 
+import logging
 import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from knossosd.conversion.digest import digest_chunks, read_chunks
+from knossosd.conversion.errand import Check, checked
 from knossosd.repo.contents import Digest
+
+log = logging.getLogger(__name__)
 
 READ_ONLY = 0o444
 """The mode of stored files: all names share one content, so nobody may write into it by one of them. Players download
@@ -23,15 +28,18 @@ class Store:
 
     folder: Path
 
-    def keep(self, file: Path, digest: Digest) -> None:
+    def keep(self, file: Path, digest: Digest, check: Check = lambda: None) -> None:
         """Let the store hold the content of `file`, which has the `digest`; the file becomes a name of that content.
 
-        Raises `OSError` when the disk cannot take it.
+        What is stored already takes the place of the file only when it is sound, and is read for that. Raises what
+        `check` raises, and `OSError` when the disk cannot take it.
         """
         stored = self.place(digest.sha256)
         stored.parent.mkdir(parents=True, exist_ok=True)
-        same = file.with_name(f".{file.name}.{time.monotonic_ns()}")
-        while not self.take(digest, same):
+        while not self.shares(file, digest.sha256):
+            if self._holds(digest):
+                self._merge(file, digest, check)
+                continue
             file.chmod(READ_ONLY)
             flush(file)
             try:
@@ -41,9 +49,6 @@ class Store:
                     stored.unlink(missing_ok=True)
                 continue
             flush(stored.parent)
-            return
-        same.replace(file)
-        same.unlink(missing_ok=True)  # it is still there when both were names of the same content already
 
     def restore(self, file: Path, sha256: str) -> None:
         """Let the stored content be that of `file` in one step, whatever is stored now. Raises `OSError`."""
@@ -95,6 +100,20 @@ class Store:
     def place(self, sha256: str) -> Path:
         """Where the content is, if it is stored."""
         return self.folder / sha256[:2] / sha256
+
+    def _merge(self, file: Path, digest: Digest, check: Check) -> None:
+        """Let `file` be what is stored with the same size; that goes instead when it is damaged."""
+        same = file.with_name(f".{file.name}.{time.monotonic_ns()}")
+        if not self.take(digest, same):
+            return
+        try:
+            if digest_chunks(checked(read_chunks(same), check)) == digest:
+                same.replace(file)
+            elif self.shares(same, digest.sha256):  # nobody else has replaced it meanwhile
+                log.warning("the stored content %s is damaged and is replaced", digest.sha256)
+                self.place(digest.sha256).unlink(missing_ok=True)
+        finally:
+            same.unlink(missing_ok=True)  # it is still there when both were names of the same content already
 
     def _holds(self, digest: Digest) -> bool:
         try:

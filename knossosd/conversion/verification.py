@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
 
+from knossosd.conversion.cache import Cache
 from knossosd.conversion.disposable import status_of
 from knossosd.conversion.errand import Errand
 from knossosd.conversion.examination import Changed, Examination, Reader, Seal, examine
 from knossosd.conversion.leases import Leases
 from knossosd.conversion.ledger import Published
+from knossosd.conversion.manifests import Manifests
 from knossosd.conversion.mirror import Mirror
 from knossosd.conversion.observer import Cancelled
 from knossosd.conversion.repair import Outcome, Repair
@@ -60,12 +62,13 @@ class Damage:
 
 class Verification:
     """Verifies the `mirror`, reading with the `reader`; without a `repair` it only tells. `examined` is how many
-    contents were read so far."""
+    contents were read so far. The `manifests` of damaged contents are forgotten."""
 
-    def __init__(self, mirror: Mirror, reader: Reader, repair: Repair | None) -> None:
+    def __init__(self, mirror: Mirror, manifests: Manifests, reader: Reader, repair: Repair | None) -> None:
         self.examined = 0
         self.reader = reader
         self._mirror = mirror
+        self._manifests = manifests
         self._repair = repair
 
     @classmethod
@@ -77,11 +80,16 @@ class Verification:
         mirror = Mirror.from_settings(settings)
         if mirror is None:
             return None
-        return cls(mirror, Reader(errand.check, rest), Repair.from_settings(settings, mirror, leases, errand))
+        return cls(
+            mirror,
+            Manifests(Cache(settings.cache_path)),
+            Reader(errand.check, rest),
+            Repair.from_settings(settings, mirror, leases, errand),
+        )
 
     def without_repair(self) -> Self:
         """The same verification, which only tells."""
-        return type(self)(self._mirror, self.reader, None)
+        return type(self)(self._mirror, self._manifests, self.reader, None)
 
     def run(self, size: float) -> Iterator[Damage]:
         """Read contents until so many bytes were read, repair what is damaged, and yield all that is or was.
@@ -98,7 +106,9 @@ class Verification:
                 log.info("the verification was called off, the rest has its turn another time")
             for content in sorted(self._mirror.ledger.all(), key=lambda one: one.names):
                 if content.damage:
-                    yield Damage(content, self._outcome(content, found.get(content.sha256)))
+                    outcome = self._outcome(content, found.get(content.sha256))
+                    self._manifests.forget(content.sha256)  # again: until now the damaged bytes could still be read
+                    yield Damage(content, outcome)
 
     def _read(self, size: float, found: dict[str, Examination]) -> None:
         damaged, others = self._turns()
@@ -113,6 +123,7 @@ class Verification:
                 self.examined += 1
                 if self._mirror.ledger.update(content.sha256, partial(self._noted, examination)).damage:
                     found[content.sha256] = examination
+                    self._manifests.forget(content.sha256)
 
     def _outcome(self, content: Published, found: Examination | None) -> Outcome:
         if found is None:

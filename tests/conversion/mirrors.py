@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from knossosd.conversion.cache import Cache
 from knossosd.conversion.digest import digest_bytes
 from knossosd.conversion.errand import Errand
 from knossosd.conversion.examination import Reader
 from knossosd.conversion.leases import LocalLeases
 from knossosd.conversion.ledger import Published
+from knossosd.conversion.manifests import Manifests
 from knossosd.conversion.mirror import Mirror
 from knossosd.conversion.repair import Repair
 from knossosd.conversion.verification import Damage, Verification
@@ -34,6 +36,7 @@ class World:
         found = Mirror.from_settings(self.settings)
         assert found is not None
         self.mirror = found
+        self.manifests = Manifests(Cache(self.settings.cache_path))
 
     def publish(self, content: bytes, name: str = "mod/1.0.0/core.7z", *urls: str) -> Path:
         """Publish the content as a conversion does; returns the file with its public name."""
@@ -56,7 +59,7 @@ class World:
             return digest(path, seal)
 
         reader.digest = noting  # type: ignore[method-assign]
-        return Verification(self.mirror, reader, self.repair() if repair else None)
+        return Verification(self.mirror, self.manifests, reader, self.repair() if repair else None)
 
     def repair(self) -> Repair:
         return Repair.from_settings(self.settings, self.mirror, LocalLeases(), self.errand)

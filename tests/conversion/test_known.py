@@ -99,6 +99,25 @@ def test_a_confirmation_that_disagrees_with_what_was_said_before_is_no_confirmat
     assert fetch.target.read_bytes() == NEW
 
 
+@pytest.mark.parametrize("changed", ["Mon, 01 Jan 2024 00:00:00 -0000", "Mon, 01 Jan 2024 00:00:00"])
+def test_a_date_without_a_zone_is_in_that_of_all_hosts(host: Host, fetch: Fetch, changed: str) -> None:
+    link = host.link("/a.7z", publishes(OLD, Last_Modified=changed))
+    fetch(link)
+    assert again(fetch, link).was_known
+    assert bodies(host) == 1
+
+
+@pytest.mark.parametrize(
+    "changed", ["yesterday", "Mon, 01 Jan 99999999999999999999 00:00:00 GMT", formatdate().replace(" -0000", "")]
+)
+def test_a_date_that_tells_nothing_does_not_count(host: Host, fetch: Fetch, changed: str) -> None:
+    """It is no date, or one from just now, which says nothing in any zone."""
+    link = host.link("/a.7z", publishes(OLD, Last_Modified=changed))
+    fetch(link)
+    assert not again(fetch, link).was_known
+    assert bodies(host) == 2
+
+
 def test_a_date_counts_only_with_the_same_size(host: Host, fetch: Fetch) -> None:
     link = host.link("/a.7z", publishes(OLD, Last_Modified=LONG_AGO))
     fetch(link)

@@ -55,7 +55,7 @@ def test_what_was_of_no_use_for_too_long_goes(memory: Memory) -> None:
 
 def test_when_there_is_too_much_the_longest_unused_goes(memory: Memory) -> None:
     oldest, newer, newest = (remember(memory, str(age), 400, age) for age in (30, 20, 10))
-    assert memory.cache.recall("kind", "30") is not None
+    assert memory.cache.recall("kind", "30", dict) is not None
     assert paths(memory.trim()) == [newer]
     assert set(memory.cache.files()) == {oldest, newest}
 

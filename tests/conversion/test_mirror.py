@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from knossosd.conversion.digest import digest_file
+from knossosd.conversion.errand import Check
 from knossosd.conversion.ledger import Ledger, Published
 from knossosd.conversion.mirror import Mirror, Publication
 from knossosd.conversion.observer import Cancelled
@@ -178,8 +179,8 @@ def test_a_content_that_is_replaced_while_it_is_published_is_published_as_what_r
     sound.write_bytes(archive.read_bytes())
 
     class Replaced(Store):
-        def keep(self, file: Path, digest: Digest) -> None:
-            super().keep(file, digest)
+        def keep(self, file: Path, digest: Digest, check: Check = lambda: None) -> None:
+            super().keep(file, digest, check)
             if sound.exists():
                 sound.replace(self.place(digest.sha256))
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from knossosd.conversion.digest import digest_file
+from knossosd.conversion.observer import Cancelled
 from knossosd.conversion.store import Store
+from tests.conversion.mirrors import damage
 
 
 @pytest.fixture
@@ -75,6 +77,33 @@ def test_a_damaged_content_is_replaced(store: Store, tmp_path: Path) -> None:
     assert not store.take(digest, tmp_path / "held")
     store.keep(file, digest)
     assert stored.read_bytes() == b"content"
+
+
+def test_a_sound_file_wins_over_a_damaged_one_of_the_same_size(store: Store, tmp_path: Path) -> None:
+    one, two = make(tmp_path / "one"), make(tmp_path / "two")
+    digest = digest_file(one)
+    store.keep(one, digest)
+    damage(store.place(digest.sha256), b"cOntent")
+    store.keep(two, digest)
+    assert two.read_bytes() == b"content"
+    assert store.shares(two, digest.sha256)
+    assert two.stat().st_mode & 0o777 == 0o444
+    assert one.read_bytes() == b"cOntent"  # who holds it keeps it, and a verification finds it
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "store", "two"]
+
+
+def test_the_comparison_with_what_is_stored_can_be_called_off(store: Store, tmp_path: Path) -> None:
+    one, two = make(tmp_path / "one"), make(tmp_path / "two")
+    digest = digest_file(one)
+
+    def called_off() -> None:
+        raise Cancelled
+
+    store.keep(one, digest, called_off)  # there is nothing to compare
+    with pytest.raises(Cancelled):
+        store.keep(two, digest, called_off)
+    assert store.shares(one, digest.sha256)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "store", "two"]
 
 
 def test_many_at_once_share_one_content(store: Store, tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ import pytest
 
 from knossosd.conversion import pipeline
 from knossosd.conversion.archive import Inspection
+from knossosd.conversion.cache import Record
+from knossosd.conversion.digest import digest_bytes
 from knossosd.conversion.leases import LocalLeases
 from knossosd.conversion.pipeline import Conversion, convert
 from knossosd.conversion.toolbox import Toolbox
@@ -20,6 +22,7 @@ from knossosd.faults import Code
 from knossosd.repo.document import parse
 from knossosd.settings import Settings
 from tests import archives
+from tests.conversion.mirrors import damage
 from tests.conversion.test_pipeline import LIMITS, Recorder, document, plain
 from tests.hosts import Host, Request, serves
 
@@ -107,6 +110,61 @@ def test_without_the_cache_everything_is_done_and_remembered(
     assert (bytes_sent(host), len(inspected)) == (2, 2)
     run(tools, link)
     assert (bytes_sent(host), len(inspected)) == (2, 2)
+
+
+def test_a_sound_download_wins_over_a_damaged_file_in_the_store(host: Host, tools: Toolbox, tmp_path: Path) -> None:
+    content = archives.make_tar(tmp_path / "a.tar", {"mod.ini": b"x" * 5000}).read_bytes()
+    link = host.link("/a.tar", confirms(content))
+    first = filelist(run(tools, link))
+    damage(tools.memory.store.place(digest_bytes(content).sha256), content.replace(b"xx", b"xX", 1))
+    assert filelist(run(tools.starting_over(), link, version="2.0.0")) == first
+    assert tools.mirror is not None
+    assert (tools.mirror.path / "my_mod/2.0.0/0.zip").read_bytes() == content
+    assert filelist(run(tools, link, version="3.0.0")) == first
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("links", lambda record: record["validators"].update(size=3)),
+        ("links", lambda record: record.pop("fetched")),
+        ("links", lambda record: record.update(digest=None)),
+        ("manifests", lambda record: record.pop("name")),
+        ("manifests", lambda record: record.update(members=[["mod.ini"]])),
+        ("manifests", lambda record: record.update(warnings=[{"code": "of another version", "message": ""}])),
+        ("files", lambda record: record.pop("seal")),
+        ("files", lambda record: record["digest"].update(crc=3)),
+    ],
+)
+def test_a_record_of_another_shape_is_no_record(
+    host: Host, tools: Toolbox, tmp_path: Path, kind: str, change: Callable[[Record], object]
+) -> None:
+    link = host.link("/a.zip", confirms(archive(tmp_path)))
+    links = (link, "https://mirror.example/fs2/my_mod/1.0.0/0.zip")
+    first = filelist(run(tools, link))
+    assert filelist(run(tools, links[kind == "files"])) == first
+    [file] = tools.memory.cache.folder.glob(f"{kind}/*/*")
+    right = file.read_text()
+    record = json.loads(right)
+    change(record)
+    file.write_text(json.dumps(record))
+    assert filelist(run(tools, links[kind == "files"])) == first
+    assert json.loads(file.read_text()).keys() == json.loads(right).keys()
+
+
+def test_another_7zip_reads_archives_anew(
+    host: Host, tools: Toolbox, plain: Settings, tmp_path: Path, inspected: list[str]
+) -> None:
+    link, program = host.link("/a.zip", confirms(archive(tmp_path))), tmp_path / "7zz"
+    run(tools, link)
+    real = tools.archive_tools.sevenzip.program
+    program.write_text(f'#!/bin/sh\n[ "$1" = i ] && echo "7-Zip (z) 99.01" || exec {real} "$@"\n')
+    program.chmod(0o755)
+    other = Toolbox.from_settings(plain.model_copy(update={"sevenzip": program}), LocalLeases())
+    run(other, link)
+    assert len(inspected) == 2
+    run(other, link)
+    assert (bytes_sent(host), len(inspected)) == (1, 2)
 
 
 def test_when_all_is_forgotten_all_is_done_again(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from knossosd.conversion.archive import Inspection
 from knossosd.conversion.digest import digest_bytes
 from knossosd.conversion.examination import examine
 from knossosd.conversion.ledger import Published
@@ -22,7 +23,7 @@ from knossosd.conversion.verification import Busy
 from knossosd.settings import CHECKOUT, Settings
 from tests import hosts
 from tests.conversion.mirrors import World, damage, outcomes
-from tests.hosts import Host, serves
+from tests.hosts import Host, Request, serves
 
 CORE = b"the core archive"
 WRONG = b"THE core archive"
@@ -74,6 +75,25 @@ def test_every_name_of_a_damaged_content_is_replaced_by_the_sound_one(world: Wor
     assert world.stored(CORE).stat().st_mode & 0o777 == 0o444
     assert world.leftovers() == []
     assert world.verify() == []
+
+
+@pytest.mark.parametrize("repair", [True, False])
+def test_what_the_damaged_content_was_found_to_hold_is_forgotten(world: World, host: Host, repair: bool) -> None:
+    """Somebody may have read the damaged bytes in its place, also while it was repaired."""
+    digest, other, found = digest_bytes(CORE), digest_bytes(b"sound"), Inspection((), ())
+    world.manifests.keep(other, "x.7z", "reader", found)
+    world.publish(b"sound", "mod/1.0.0/x.7z")
+
+    def reads(request: Request) -> None:
+        assert world.manifests.find(digest, "core.7z", "reader") is None
+        world.manifests.keep(digest, "core.7z", "reader", found)
+        request.answer(200, CORE)
+
+    damage(world.publish(CORE, "mod/1.0.0/core.7z", host.link("/core.7z", reads)), WRONG)
+    world.manifests.keep(digest, "core.7z", "reader", found)
+    assert [told.outcome.is_repaired for told in world.verify(repair=repair)] == [repair]
+    assert world.manifests.find(digest, "core.7z", "reader") is None
+    assert world.manifests.find(other, "x.7z", "reader") == found
 
 
 def test_a_conversion_that_holds_the_damaged_content_keeps_what_it_holds(world: World, host: Host) -> None:
