@@ -1,6 +1,8 @@
 """An archive that is divided into shares is read like one that is not."""
 
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -115,6 +117,31 @@ def test_the_rest_is_all_that_no_share_names(
     found, asked = read_divided(archives.pack(tmp_path / "a.archive", files, *switches))
     assert found == expected(files)
     assert [names.switch for names in asked].count("x") == 1
+
+
+MEMORY = """
+import resource, sys
+from pathlib import Path
+from knossosd.conversion.archive import inspect
+from knossosd.conversion.cores import Cores
+from knossosd.conversion.errand import Errand
+from knossosd.conversion.reading import ArchiveLimits, Tools
+from knossosd.conversion.sevenzip import SevenZip
+path = Path(sys.argv[1])
+for cores in (1, 16):
+    tools = Tools(SevenZip(), Cores(path.parent / "cores", cores), ArchiveLimits(10**9, 100, 60))
+    inspect(path, "a.zip", tools=tools, workspace=path.parent, advance=lambda _done, _total: None, errand=Errand())
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the unit is another one")
+def test_many_cores_need_little_more_memory_than_one(tmp_path: Path) -> None:
+    path = archives.make_zip(tmp_path / "a.zip", dict.fromkeys(map(str, range(16)), bytes(MIN_SIZE)))
+    command = [sys.executable, "-c", MEMORY, str(path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    one, many = map(int, said.split())
+    assert many - one < 64 * 1024
 
 
 # How it is divided
