@@ -8,7 +8,7 @@ import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 PREFIX = "reading-"
@@ -28,12 +28,16 @@ class Cores:
     def seat(self) -> Iterator[None]:
         """Count as one reading as long as the block runs."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(prefix=PREFIX, dir=self._folder, delete=False) as seat:
-            fcntl.flock(seat, fcntl.LOCK_EX)
-            try:
-                yield
-            finally:
-                Path(seat.name).unlink(missing_ok=True)
+        while True:
+            with tempfile.NamedTemporaryFile(prefix=PREFIX, dir=self._folder, delete=False) as seat:
+                fcntl.flock(seat, fcntl.LOCK_EX)
+                if not os.fstat(seat.fileno()).st_nlink:  # somebody took it for one that was left
+                    continue
+                try:
+                    yield
+                finally:
+                    Path(seat.name).unlink(missing_ok=True)
+                return
 
     def share(self) -> int:
         """How many cores one reading may use now: at least one."""
@@ -46,12 +50,11 @@ def _is_taken(seat: Path) -> bool:
     try:
         with seat.open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            seat.unlink(missing_ok=True)  # while it is locked, so that nobody is just taking it
     except BlockingIOError:
         return True
     except FileNotFoundError:
         return False
-    with suppress(FileNotFoundError):
-        seat.unlink()
     return False
 
 

@@ -6,7 +6,7 @@ import time
 from collections import deque
 
 PIECE = 1024 * 1024
-"""Bytes per read: large ones cost the least."""
+"""Bytes per read, or a quarter of the room when that is less: large ones cost the least."""
 
 DRIBBLE = 64 * 1024
 """Bytes below which a read is small: a program that unpacks small files writes each for itself."""
@@ -25,6 +25,7 @@ class ReadAhead:
     def __init__(self, source: int, room: int) -> None:
         self._source = source
         self._room = room
+        self._piece = max(DRIBBLE, min(PIECE, room // 4))
         self._pieces: deque[bytes] = deque()
         self._changed = threading.Condition()
         self._ended = self._closed = False
@@ -52,7 +53,7 @@ class ReadAhead:
 
     def _read(self) -> None:
         while True:
-            piece = os.read(self._source, PIECE)
+            piece = os.read(self._source, self._piece)
             with self._changed:
                 if not piece:
                     self._ended = True
@@ -61,7 +62,7 @@ class ReadAhead:
                 self._pieces.append(piece)
                 self._room -= len(piece)
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: self._room > 0 or self._closed)
+                self._changed.wait_for(lambda: self._room >= self._piece or self._closed)
                 if self._closed:
                     return
             if len(piece) < DRIBBLE:

@@ -9,7 +9,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
@@ -27,7 +27,8 @@ PIPE_SIZE = 1024 * 1024
 """Bytes that fit into the pipe: what Linux allows without privileges."""
 
 READ_AHEAD = 16 * 1024 * 1024
-"""Bytes of unpacked files that are read before somebody asks for them: 7-Zip unpacks while its listing is read."""
+"""Bytes of unpacked files that are read before somebody asks for them: 7-Zip unpacks while its listing is read. All
+that run for the same reading at once have no more together."""
 
 MAX_COMPLAINTS = 16 * 1024
 """Bytes of 7-Zip's messages that are read; the first ones say what is wrong."""
@@ -84,13 +85,14 @@ class SevenZip:
             yield run
 
     @contextmanager
-    def stream_some(self, archive: Path, names: "Names", *, check: Check) -> Iterator["Run"]:
-        """Unpack the files with these names, in archive order, on one core."""
+    def stream_some(self, archive: Path, names: "Names", *, at_once: int, check: Check) -> Iterator["Run"]:
+        """Unpack the files with these names, in archive order, on one core, as one of so many `at_once`."""
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".txt") as file:
             file.writelines(f'"{name}"\n' for name in names.names)
             file.flush()
-            which = f"-{names.switch}@{file.name}"
-            with self._run("x", "-so", "-mmt=1", "-spd", "-scsUTF-8", which, "--", str(archive), check=check) as run:
+            switches = ("-so", "-mmt=1", "-spd", "-scsUTF-8", f"-{names.switch}@{file.name}")
+            ahead = READ_AHEAD // at_once
+            with self._run("x", *switches, "--", str(archive), check=check, ahead=ahead) as run:
                 yield run
 
     @contextmanager
@@ -100,36 +102,38 @@ class SevenZip:
             yield run
 
     @contextmanager
-    def _run(self, command: str, *arguments: str, check: Check) -> Iterator["Run"]:
-        with tempfile.TemporaryFile() as complaints:
-            process = subprocess.Popen(
-                [self.program, command, *SWITCHES, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=complaints,
-                env={"LC_ALL": "C.UTF-8", "PATH": os.defpath},
-                process_group=warden.group(),
-                bufsize=0,
+    def _run(self, command: str, *arguments: str, check: Check, ahead: int = READ_AHEAD) -> Iterator["Run"]:
+        with tempfile.TemporaryFile() as complaints, ExitStack() as in_the_end:
+            process = in_the_end.enter_context(
+                subprocess.Popen(
+                    [self.program, command, *SWITCHES, *arguments],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=complaints,
+                    env={"LC_ALL": "C.UTF-8", "PATH": os.defpath},
+                    process_group=warden.group(),
+                    bufsize=0,
+                )
             )
-            run = Run(process, complaints, check)
-            try:
-                yield run
-            finally:
-                run.end()
+            in_the_end.callback(process.kill)
+            run = Run(process, complaints, check, ahead)
+            in_the_end.callback(run.end)
+            yield run
 
 
 class Run:
     """A running 7-Zip."""
 
-    def __init__(self, process: subprocess.Popen[bytes], complaints: IO[bytes], check: Check) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], complaints: IO[bytes], check: Check, ahead: int) -> None:
         assert process.stdout is not None
         self._process = process
         self._stdout = process.stdout
         self._complaints = complaints
         self._check = check
         if hasattr(fcntl, "F_SETPIPE_SZ"):
-            fcntl.fcntl(self._stdout, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
-        self._output = ReadAhead(self._stdout.fileno(), READ_AHEAD)
+            with suppress(OSError):  # a user may have no more than some dozens of large pipes
+                fcntl.fcntl(self._stdout, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+        self._output = ReadAhead(self._stdout.fileno(), ahead)
 
     def chunks(self) -> Iterator[bytes]:
         """What 7-Zip writes, until it ends. Raises what `check` raises."""

@@ -16,9 +16,9 @@ FILE_BY_FILE = {"zip", "Rar", "Rar5"}
 MIN_SIZE = 16 * 1024 * 1024
 """Unpacked bytes that are worth a process of their own."""
 
-MAX_NAMES = 256
-"""Names that a share may list. 7-Zip compares every name in the archive with every name that it is given, so small
-files are cheaper to unpack than to name."""
+PER_COMPARISON = 32
+"""Unpacked bytes for which a comparison of two names pays. 7-Zip compares the names that it is given with those in the
+archive, at worst each with each, so the small files of a large archive are cheaper to unpack than to name."""
 
 PER_CORE = 4
 """Shares for each core: some take longer than others, and other readings come and go."""
@@ -38,7 +38,7 @@ def divide(listing: Listing, cores: int) -> list[Share]:
     files = listing.files
     if cores < 2 or len({file.path for file in files}) < len(files):
         return []
-    target = max(MIN_SIZE, sum(file.size or 0 for file in files) // (PER_CORE * cores))
+    target = max(MIN_SIZE, _size(files, range(len(files))) // (PER_CORE * cores))
     groups, rest = _group(_units(listing), files, target)
     shares = [_share(files, group, Names(_paths(files, group), "i")) for group in groups]
     if rest:
@@ -60,27 +60,35 @@ def _units(listing: Listing) -> list[list[int]]:
 
 
 def _group(units: Iterable[list[int]], files: Sequence[Entry], target: int) -> tuple[list[list[int]], list[int]]:
-    """Groups of about `target` bytes and few names, and the rest."""
+    """Groups of about `target` bytes, and the rest: what is cheaper to unpack than to name, or too little."""
     groups: list[list[int]] = []
     rest: list[int] = []
     group: list[int] = []
+    grouped = 0
     for unit in units:
-        if len(group) + len(unit) > MAX_NAMES:
-            rest += group
-            group = []
-        if len(unit) > MAX_NAMES:
+        size = _size(files, unit)
+        if size < len(unit) * len(files) * PER_COMPARISON:
             rest += unit
             continue
         group += unit
-        if sum(files[place].size or 0 for place in group) >= target:
+        grouped += size
+        if grouped >= target:
             groups.append(group)
-            group = []
-    return groups, rest + group
+            group, grouped = [], 0
+    if grouped >= MIN_SIZE:
+        groups.append(group)
+    else:
+        rest += group
+    return groups, rest
 
 
 def _share(files: Sequence[Entry], places: Sequence[int], names: Names) -> Share:
-    return Share(names, tuple(sorted(places)), sum(files[place].size or 0 for place in places))
+    return Share(names, tuple(sorted(places)), _size(files, places))
 
 
 def _paths(files: Sequence[Entry], places: Iterable[int]) -> tuple[str, ...]:
     return tuple(files[place].path for place in places)
+
+
+def _size(files: Sequence[Entry], places: Iterable[int]) -> int:
+    return sum(files[place].size or 0 for place in places)

@@ -79,7 +79,8 @@ class _Sharing:
     def _read(self, share: Share) -> None:
         reading = self._reading
         sizes = [self._files[place].size or 0 for place in share.places]
-        with reading.sevenzip.stream_some(reading.path, share.names, check=self._check) as run:
+        at_once = reading.tools.cores.count
+        with reading.sevenzip.stream_some(reading.path, share.names, at_once=at_once, check=self._check) as run:
             digests = digest_members(run.chunks(), sizes, self._progress.advance)
             reading.expect_success(run.wait(), self._listing)
         for place, digest in zip(share.places, digests, strict=True):

@@ -73,7 +73,7 @@ def _is_removed(left: Path) -> bool:
 
 def _is_workspace_removed(left: Path) -> bool:
     try:
-        with (left / LOCK).open() as lock:
+        with (left / LOCK).open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _empty(left)
     except BlockingIOError:
@@ -105,7 +105,7 @@ def _remove_emptied(folder: Path) -> bool:
 
 def _is_held(folder: Path) -> bool:
     try:
-        with (folder / LOCK).open() as lock:
+        with (folder / LOCK).open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

@@ -27,7 +27,7 @@ elif doing == "stream":
     with sevenzip.stream(archive, cores=1, check=go_on) as run:
         run.wait()
 elif doing == "stream_some":
-    with sevenzip.stream_some(archive, Names(("0000",), "x"), check=go_on) as run:
+    with sevenzip.stream_some(archive, Names(("0000",), "x"), at_once=1, check=go_on) as run:
         run.wait()
 else:
     with sevenzip.extract(archive, folder, check=go_on) as run:

@@ -1,5 +1,6 @@
 """Workspaces vanish with their owner, one way or the other."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from knossosd.conversion.disposable import Disposable
-from knossosd.conversion.workspace import GRACE, STALE_FILE, abandoned, sweep, workspace
+from knossosd.conversion.workspace import GRACE, LOCK, STALE_FILE, abandoned, sweep, workspace
 
 
 def after(seconds: float) -> Callable[[], float]:
@@ -137,3 +138,18 @@ def test_a_workspace_whose_owner_never_locked_it_goes(tmp_path: Path, inside: li
         (folder / name).write_text("x")
     assert sweep(tmp_path) == []
     assert paths(sweep(tmp_path, after(GRACE + 1))) == [folder]
+
+
+def test_a_sweep_works_where_only_a_file_that_may_be_written_can_be_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on NFS, where Linux makes a POSIX lock of every flock."""
+    monkeypatch.setattr("fcntl.flock", fcntl.lockf)
+    folder = tmp_path / "convert-x"
+    folder.mkdir()
+    (folder / LOCK).write_text("")
+    assert paths(abandoned(tmp_path, after(GRACE + 1))) == [folder]
+    assert paths(sweep(tmp_path, after(GRACE + 1))) == [folder]
+    with workspace(tmp_path) as folder:
+        assert folder.is_dir()
+    assert list(tmp_path.iterdir()) == []
