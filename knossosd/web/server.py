@@ -47,8 +47,8 @@ PATIENCE = 30.0
 FAREWELL = 5.0
 """Seconds that a stopping server gives to requests which are being answered."""
 
-PROBE = re.compile(r'"[A-Z]+ /(healthz|readyz) HTTP/1\.[01]" 200 ')
-"""Requests that are not logged: they come every few seconds, and would hide everything else."""
+PROBE = re.compile(r'"[A-Z]+ /(healthz|readyz|api/converter/get_status/\d+) HTTP/1\.[01]" 200 ')
+"""Requests that are not logged when they go well: they come every few seconds, and would hide everything else."""
 
 
 def serve(settings: Settings) -> None:
