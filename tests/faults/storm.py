@@ -26,6 +26,7 @@ import websocket
 
 from knossosd.tickets import events, keys
 from knossosd.tickets.store import Receipt
+from knossosd.tickets.workers import living
 from tests import archives
 from tests.checkouts import KEY, PATIENCE, Checkout, a_document, wait_until
 from tests.hosts import Host, Request
@@ -148,6 +149,15 @@ class Storm:
             with suppress(psutil.NoSuchProcess):
                 self.chance.choice(found).send_signal(number)
                 self.kills[kind] += 1
+
+    def kill_worker_of(self, ticket: int) -> None:
+        """Kill the worker process that works on the ticket."""
+        pids = wait_until(
+            lambda: [one.pid for one in living(self.redis()) if one.ticket == ticket], f"a worker shows {ticket}"
+        )
+        for pid in pids:
+            psutil.Process(pid).kill()
+            self.kills["worker child"] += 1
 
     def processes(self) -> dict[str, list[psutil.Process]]:
         """The processes of the installation by kind."""
