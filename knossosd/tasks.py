@@ -122,7 +122,8 @@ def look_after_tickets() -> None:
     waiting, failed = reap(tickets())
     for number in waiting:
         log.warning("the worker of ticket %d vanished, the ticket waits again", number)
-    heard = {message.args[0] for message in huey.serializer.readable(huey.storage.enqueued_items())}
+    messages = huey.serializer.readable(huey.storage.enqueued_items())
+    heard = {number for message in messages for number in message.args if isinstance(number, int)}
     for number in unheard(tickets(), heard):
         convert(number)
     see_to_deliveries([*failed, *expire_old(tickets())])
