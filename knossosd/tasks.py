@@ -40,8 +40,12 @@ from knossosd.tickets.execution import Execution
 from knossosd.tickets.leases import SharedLeases
 from knossosd.tickets.outbox import DeliveryState, Outbox
 from knossosd.tickets.reaper import expire_old, reap, unheard
+from knossosd.tickets.record import Ticket
 from knossosd.tickets.store import Tickets
 from knossosd.tickets.wake import Wake
+
+LOST = (Code.WORKER_VANISHED, Code.TICKET_EXPIRED)
+"""How tickets end for which no worker has spoken."""
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +113,7 @@ def attempt_delivery(delivery_id: str) -> None:
             outbox().note(delivery, str(fault), state=state)
             return
         outbox().note(delivery, answer.value, state=DeliveryState.DELIVERED)
+        log.info("attempt %d of the webhook of ticket %d: %s", delivery.attempts, delivery.ticket, answer.value)
         if answer is webhooks.Answer.CANCELLED:
             tickets().remove(delivery.ticket)
 
@@ -126,7 +131,10 @@ def look_after_tickets() -> None:
     heard = {number for message in messages for number in message.args if isinstance(number, int)}
     for number in unheard(tickets(), heard):
         convert(number)
-    see_to_deliveries([*failed, *expire_old(tickets())])
+    ended = [*failed, *expire_old(tickets())]
+    for ticket in _lost()[-len(ended) :] if ended else []:
+        log.warning("ticket %d ended: %s", ticket.number, ticket.errors[0]["code"])
+    see_to_deliveries(ended)
     for delivery_id in outbox().due():
         deliver(delivery_id)
 
@@ -190,6 +198,11 @@ def outbox() -> Outbox:
 @cache
 def _toolbox() -> Toolbox:
     return Toolbox.from_settings(settings, SharedLeases(tickets().client, settings.lease_time))
+
+
+def _lost() -> list[Ticket]:
+    """The dead tickets that no worker has ended, the last one last."""
+    return [ticket for ticket in tickets().dead() if ticket.errors and ticket.errors[0]["code"] in LOST]
 
 
 def _converted(execution: Execution) -> Conversion:

@@ -99,3 +99,23 @@ def test_an_upload_that_nobody_used_goes_and_what_was_published_stays(tmp_path: 
         assert str(unused) in installation.logs()
         published = uploads.parent / "my_mod" / "1.0.0"
         assert len(list(published.iterdir())) == 1
+
+
+def test_what_upkeep_ends_and_delivers_stands_in_its_log(host: Host) -> None:
+    with checkouts.checkout(TASK_LIFETIME=1) as installation:
+        installation.start_supervisor()
+        installation.supervisorctl("stop", "knossosd:worker")
+        hook = host.link("/hook", hosts.says(200))
+        ticket, _ = installation.submit(a_document(host.link("/core.7z", hosts.stays_silent)), webhook=hook)
+
+        def lines() -> list[str]:
+            ask_for(installation, "look_after_tickets")
+            told = [line for line in installation.log_lines("upkeep") if line["logger"] == "knossosd.tasks"]
+            assert all(line["ticket"] == ticket for line in told)
+            return [line["message"] for line in told]
+
+        wait_until(lambda: len(lines()) == 2, "the end and the delivery are told")
+        assert lines() == [
+            f"ticket {ticket} ended: ticket_expired",
+            f"attempt 1 of the webhook of ticket {ticket}: taken",
+        ]
