@@ -151,13 +151,15 @@ class Storm:
                 self.kills[kind] += 1
 
     def kill_worker_of(self, ticket: int) -> None:
-        """Kill the worker process that works on the ticket."""
-        pids = wait_until(
-            lambda: [one.pid for one in living(self.redis()) if one.ticket == ticket], f"a worker shows {ticket}"
-        )
-        for pid in pids:
-            psutil.Process(pid).kill()
-            self.kills["worker child"] += 1
+        """Kill the worker process that works on the ticket, as soon as it shows that it does."""
+
+        def at_work() -> list[psutil.Process]:
+            pids = {one.pid for one in living(self.redis()) if one.ticket == ticket}
+            return [one for one in self.processes()["worker child"] if one.pid in pids]
+
+        [worker] = wait_until(at_work, f"a worker shows that it works on {ticket}")
+        worker.kill()
+        self.kills["worker child"] += 1
 
     def processes(self) -> dict[str, list[psutil.Process]]:
         """The processes of the installation by kind."""
