@@ -10,7 +10,7 @@ The rooms, from the front doors down; each calls only rooms below it:
     cli/         the verbs of the command line
     web/         HTTP and WebSocket on one gevent server
     tasks.py     the two Huey queues and their thin tasks
-    consumers.py what runs them;  messages.py  what stands in them
+    consumers.py what runs them;  messages.py  what stands in them;  couriers.py  threads that wait for sites
     tickets/     what Redis holds: tickets, events, leases, results
     conversion/  one conversion, start to end, without a server: begin at pipeline.py
     repo/        the repo document: pure functions and types

@@ -4,6 +4,7 @@ A worker process that lost its consumer would go on taking tickets, and nobody c
 back and ends. Huey's word for that is KeyboardInterrupt, wherever a worker is.
 """
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -13,12 +14,15 @@ from typing import Any
 from huey import RedisHuey
 from huey.api import Task
 from huey.consumer import Consumer, Scheduler, Worker
+from huey.exceptions import HueyException
 
 from knossosd import logs, parent
 from knossosd.messages import JsonMessages
 from knossosd.settings import Settings
 from knossosd.tickets.connection import connect_once, connection_pool
 from knossosd.tickets.workers import Heartbeat
+
+log = logging.getLogger(__name__)
 
 
 class Queue(RedisHuey):  # type: ignore[misc]
@@ -41,11 +45,21 @@ class Queue(RedisHuey):  # type: ignore[misc]
     def dequeue(self) -> Task | None:
         """The next task, for a worker that has a consumer."""
         if not _is_orphan():
-            task = super().dequeue()
+            task = self._next_readable()
             if task is None or not _is_orphan():
                 return task
             self.enqueue(task)
         raise KeyboardInterrupt
+
+    def _next_readable(self) -> Task | None:
+        """Huey would let the worker rest after each message that cannot be read."""
+        while (data := self.storage.dequeue()) is not None:
+            for message in self.serializer.readable([data]):
+                try:
+                    return self._registry.create_task(message)
+                except HueyException as error:
+                    log.warning("a message in the queue asks for what there is not: %s", error)
+        return None
 
     def execute(self, task: Task, timestamp: datetime | None = None) -> Any:
         """Do what the task says. What is logged meanwhile is about its ticket."""

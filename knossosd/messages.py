@@ -14,6 +14,10 @@ from huey.serializer import Serializer
 log = logging.getLogger(__name__)
 
 
+class Unreadable(ValueError):
+    """This is no message of ours, or one of another version's."""
+
+
 class JsonMessages(Serializer):  # type: ignore[misc]
     """Huey's serializer for tasks whose arguments are plain values, and which are neither scheduled nor chained."""
 
@@ -21,13 +25,20 @@ class JsonMessages(Serializer):  # type: ignore[misc]
         return json.dumps(data._asdict()).encode()
 
     def _deserialize(self, data: bytes) -> Message:
-        fields: dict[str, Any] = json.loads(data)
-        return Message(**{**fields, "args": tuple(fields["args"])})
+        """Raises `Unreadable`."""
+        try:
+            fields: dict[str, Any] = json.loads(data)
+            message = Message(**{**fields, "args": tuple(fields["args"])})
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise Unreadable(str(error)) from error
+        if message.on_complete or message.on_error or message.chord_config:
+            raise Unreadable("It is chained.")
+        return message
 
     def readable(self, messages: Iterable[bytes]) -> Iterator[Message]:
-        """The messages that can be read. Others, such as an older version's, wake nobody."""
+        """The messages that can be read. Others wake nobody."""
         for message in messages:
             try:
                 yield self.deserialize(message)
-            except (ValueError, TypeError, KeyError):
-                log.warning("a message in the queue cannot be read")
+            except Unreadable as error:
+                log.warning("a message in the queue cannot be read: %s", error)

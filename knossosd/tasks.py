@@ -5,7 +5,8 @@
 
 The queue carries a ticket's number and nothing else; what is to be done stands in the ticket. Huey takes a message off
 the queue before it runs it and forgets it when the worker dies, so the lease of the ticket and the reaper, not Huey,
-see to it that every ticket ends. Every periodic task may run twice, and on several hosts at once.
+see to it that every ticket ends. Every periodic task may run twice, and on several hosts at once. No task waits for a
+site: couriers do, so nothing in the queue of `upkeep` stands behind a webhook.
 """
 
 import json
@@ -14,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterable
 from functools import cache
+from urllib.parse import urlsplit
 
 import redis
 from huey import crontab
@@ -28,6 +30,7 @@ from knossosd.conversion.observer import Cancelled, Level
 from knossosd.conversion.pipeline import Conversion
 from knossosd.conversion.pipeline import convert as run_pipeline
 from knossosd.conversion.toolbox import Toolbox
+from knossosd.couriers import Couriers
 from knossosd.faults import Code, Finding, InputFault, RemoteFault
 from knossosd.repo.document import DocumentLimits, parse
 from knossosd.repo.names import examples
@@ -75,9 +78,7 @@ def convert(number: int) -> None:
             if execution.hand_back():
                 convert(number)
             raise
-        except (
-            redis.RedisError
-        ):  # what has become of the ticket is known when it is back, so somebody has to look again
+        except redis.RedisError:  # the mod is not to blame, and nobody knows what was recorded and what not
             log.exception("Redis was away for too long, ticket %d waits again", number)
             if execution.hand_back():
                 convert(number)
@@ -93,23 +94,35 @@ def convert(number: int) -> None:
 
 @upkeep.task(name="deliver")
 def deliver(delivery_id: str) -> None:
-    """Make an attempt to tell a site that its ticket is done, when one is due."""
+    """Have an attempt made to tell a site that its ticket is done, when one is due."""
+    delivery = outbox().get(delivery_id)
+    if delivery:
+        couriers.send(delivery_id, urlsplit(delivery.url).netloc)
+
+
+def attempt_delivery(delivery_id: str) -> None:
+    """Make the attempt, unless somebody else does or it is not due any more."""
     delivery = outbox().take(delivery_id)
     if delivery is None:
         return
-    try:
-        answer = webhooks.deliver(WebClient.for_webhooks(settings), delivery)
-    except (InputFault, RemoteFault) as fault:
-        log.warning("attempt %d of the webhook of ticket %d failed: %s", delivery.attempts, delivery.ticket, fault)
-        # Of what may not be asked, another attempt cannot make anything else.
-        state = DeliveryState.WAITING if isinstance(fault, RemoteFault) else DeliveryState.GIVEN_UP
-        outbox().note(delivery, str(fault), state=state)
-        return
-    outbox().note(delivery, answer.value, state=DeliveryState.DELIVERED)
-    if answer is webhooks.Answer.CANCELLED:
-        ticket = tickets().get(delivery.ticket)
-        if ticket and ticket.ending == delivery.id:  # it was not retried meanwhile
-            remove(tickets(), ticket)
+    with logs.about(delivery.ticket):
+        try:
+            answer = webhooks.deliver(WebClient.for_webhooks(settings), delivery)
+        except (InputFault, RemoteFault) as fault:
+            log.warning("attempt %d of the webhook of ticket %d failed: %s", delivery.attempts, delivery.ticket, fault)
+            # Of what may not be asked, another attempt cannot make anything else.
+            state = DeliveryState.WAITING if isinstance(fault, RemoteFault) else DeliveryState.GIVEN_UP
+            outbox().note(delivery, str(fault), state=state)
+            return
+        outbox().note(delivery, answer.value, state=DeliveryState.DELIVERED)
+        log.info("attempt %d of the webhook of ticket %d: %s", delivery.attempts, delivery.ticket, answer.value)
+        if answer is webhooks.Answer.CANCELLED:
+            ticket = tickets().get(delivery.ticket)
+            if ticket and ticket.ending == delivery.id:  # it was not retried meanwhile
+                remove(tickets(), ticket)
+
+
+couriers = Couriers(attempt_delivery)
 
 
 @upkeep.periodic_task(crontab(minute="*"), name="reap")
@@ -118,10 +131,14 @@ def look_after_tickets() -> None:
     waiting, failed = reap(tickets())
     for number in waiting:
         log.warning("the worker of ticket %d vanished, the ticket waits again", number)
-    heard = {message.args[0] for message in huey.serializer.readable(huey.storage.enqueued_items())}
+    messages = huey.serializer.readable(huey.storage.enqueued_items())
+    heard = {number for message in messages for number in message.args if isinstance(number, int)}
     for number in unheard(tickets(), heard):
         convert(number)
-    see_to_deliveries([*failed, *expire_old(tickets())])
+    ended = [*failed, *expire_old(tickets())]
+    for one in ended:
+        log.warning("ticket %d ended: %s", one.ticket, one.code)
+    see_to_deliveries(ended)
     for delivery_id in outbox().due():
         deliver(delivery_id)
 
@@ -155,8 +172,9 @@ def verify() -> None:
 
 @upkeep.on_shutdown(name="stop")
 def stop() -> None:
-    """The worker threads that have nothing to do end first, and tell the one that is verifying."""
+    """Worker threads that have nothing to do end first: they tell the one that is verifying, and await the couriers."""
     ending.call_off()
+    couriers.end()
 
 
 def see_to_deliveries(ended: Iterable[Ended | None]) -> None:

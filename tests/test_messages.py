@@ -33,7 +33,20 @@ def test_what_is_pickled_is_not_run(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("text", [b"", b"[]", b"5", b"{}", b'{"args": 5}', b'{"args": [], "x": 1}', b"\xff"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"[]",
+        b"5",
+        b"{}",
+        b'{"args": 5}',
+        b'{"args": [], "x": 1}',
+        b"\xff",
+        b'{"args": [], "on_error": [5]}',
+        b"[" * 100_000,
+    ],
+)
 def test_what_cannot_be_read_is_passed_over(text: bytes) -> None:
     messages = JsonMessages()
     assert list(messages.readable([text, messages.serialize(MESSAGE), text])) == [MESSAGE]

@@ -34,8 +34,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A ticket has ended; `delivery` names the webhook's, which the caller should see to, if there is one."""
+    """A ticket has ended, with the code of what was wrong, if anything was. `delivery` names the webhook's, which the
+    caller should see to, if there is one."""
 
+    ticket: int
+    code: Code | None
     delivery: str | None
 
 
@@ -79,7 +82,8 @@ def end(tickets: Tickets, ticket: Ticket, outcome: Outcome, execution: str = WHO
     ended = tickets.client.eval(scripts.END, len(names), *names, *arguments)
     if not ended:
         return None
-    return Ended(delivery if ticket.webhook else None)
+    code = outcome.errors[0].code if outcome.errors else None
+    return Ended(number, code, delivery if ticket.webhook else None)
 
 
 def cancel(tickets: Tickets, ticket: Ticket) -> Ended | None:

@@ -12,8 +12,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from typing import Any, cast
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Self, cast
 
 import redis
 
@@ -44,6 +44,12 @@ class Living:
     since: float
     ticket: int | None = None
 
+    @classmethod
+    def from_sign(cls, sign: str) -> Self:
+        """The process that gives this sign; one of a newer version may say more than we understand."""
+        said = json.loads(sign)
+        return cls(**{field.name: said[field.name] for field in fields(cls) if field.name in said})
+
 
 def living(client: redis.Redis) -> list[Living]:
     """Every process that lives, those of one program together, the oldest first."""
@@ -52,7 +58,7 @@ def living(client: redis.Redis) -> list[Living]:
     gone = [name for name, sign in zip(names, signs, strict=True) if sign is None]
     if gone:
         client.srem(keys.PROCESSES, *gone)
-    found = [Living(**json.loads(sign)) for sign in signs if sign is not None]
+    found = [Living.from_sign(sign) for sign in signs if sign is not None]
     return sorted(found, key=lambda one: (one.kind, one.since, one.pid))
 
 

@@ -26,6 +26,7 @@ import websocket
 
 from knossosd.tickets import events, keys
 from knossosd.tickets.store import Receipt
+from knossosd.tickets.workers import living
 from tests import archives
 from tests.checkouts import KEY, PATIENCE, Checkout, a_document, wait_until
 from tests.hosts import Host, Request
@@ -148,6 +149,17 @@ class Storm:
             with suppress(psutil.NoSuchProcess):
                 self.chance.choice(found).send_signal(number)
                 self.kills[kind] += 1
+
+    def kill_worker_of(self, ticket: int) -> None:
+        """Kill the worker process that works on the ticket, as soon as it shows that it does."""
+
+        def at_work() -> list[psutil.Process]:
+            pids = {one.pid for one in living(self.redis()) if one.ticket == ticket}
+            return [one for one in self.processes()["worker child"] if one.pid in pids]
+
+        [worker] = wait_until(at_work, f"a worker shows that it works on {ticket}")
+        worker.kill()
+        self.kills["worker child"] += 1
 
     def processes(self) -> dict[str, list[psutil.Process]]:
         """The processes of the installation by kind."""

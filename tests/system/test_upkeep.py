@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,16 +42,17 @@ def test_an_archive_that_is_damaged_later_is_repaired_at_night(own_installation:
     assert [url.rpartition("/")[2] for url in record.urls] == ["core.7z"]
     damage(name, b"rotten")
     ask_for(own_installation, "verify")
-    log = own_installation.folder / "var" / "log" / "upkeep.log"
-    told = wait_until(
-        lambda: [line for line in log.read_text().splitlines() if "my_mod/1.0.0/core.7z" in line], "the damage is told"
-    )
-    assert " ERROR " in told[0]
-    assert "; repaired. It came from http" in told[0]
+
+    def lines(words: str) -> list[dict[str, Any]]:
+        return [line for line in own_installation.log_lines("upkeep") if words in line["message"]]
+
+    [told] = wait_until(lambda: lines("my_mod/1.0.0/core.7z"), "the damage is told")
+    assert told["level"] == "ERROR"
+    assert "; repaired. It came from http" in told["message"]
     assert mirror.is_sound(content, name)
     ask_for(own_installation, "verify")
-    wait_until(lambda: log.read_text().count("verified 1 published files") == 2, "it is verified again")
-    assert log.read_text().count(" ERROR ") == 1
+    wait_until(lambda: len(lines("verified 1 published files")) == 2, "it is verified again")
+    assert [line for line in own_installation.log_lines("upkeep") if line["level"] == "ERROR"] == [told]
 
 
 def test_a_consumer_that_is_stopped_does_not_wait_for_a_verification(
@@ -99,3 +101,23 @@ def test_an_upload_that_nobody_used_goes_and_what_was_published_stays(tmp_path: 
         assert str(unused) in installation.logs()
         published = uploads.parent / "my_mod" / "1.0.0"
         assert len(list(published.iterdir())) == 1
+
+
+def test_what_upkeep_ends_and_delivers_stands_in_its_log(host: Host) -> None:
+    with checkouts.checkout(TASK_LIFETIME=1) as installation:
+        installation.start_supervisor()
+        installation.supervisorctl("stop", "knossosd:worker")
+        hook = host.link("/hook", hosts.says(200))
+        ticket, _ = installation.submit(a_document(host.link("/core.7z", hosts.stays_silent)), webhook=hook)
+
+        def lines() -> list[str]:
+            ask_for(installation, "look_after_tickets")
+            told = [line for line in installation.log_lines("upkeep") if line["logger"] == "knossosd.tasks"]
+            assert all(line["ticket"] == ticket for line in told)
+            return [line["message"] for line in told]
+
+        wait_until(lambda: len(lines()) == 2, "the end and the delivery are told")
+        assert lines() == [
+            f"ticket {ticket} ended: ticket_expired",
+            f"attempt 1 of the webhook of ticket {ticket}: taken",
+        ]

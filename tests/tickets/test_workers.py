@@ -1,5 +1,6 @@
 """Signs of life, on a real Valkey, of real processes."""
 
+import json
 import os
 import signal
 import socket
@@ -64,6 +65,14 @@ def test_a_worker_shows_its_ticket(redis_client: redis.Redis) -> None:
         with pytest.raises(KeyboardInterrupt), heartbeat.at_work(6):
             raise KeyboardInterrupt
         wait_until(lambda: at_work() == [None], "it does nothing after an interruption")
+
+
+def test_a_newer_version_may_say_more_and_an_older_one_less(redis_client: redis.Redis) -> None:
+    sign = {"kind": "worker", "host": "here", "pid": 5, "since": 1.5}
+    redis_client.sadd(keys.PROCESSES, "newer", "older")
+    redis_client.set(keys.process("newer"), json.dumps({**sign, "ticket": 7, "version": "9.0"}))
+    redis_client.set(keys.process("older"), json.dumps({**sign, "pid": 4}))
+    assert living(redis_client) == [Living("worker", "here", 4, 1.5), Living("worker", "here", 5, 1.5, 7)]
 
 
 def test_a_killed_process_is_forgotten(valkey: str, redis_client: redis.Redis) -> None:

@@ -1,0 +1,34 @@
+"""What a worker takes off the queue, which is a real one."""
+
+import pickle
+
+import huey.registry
+import pytest
+import redis
+
+from knossosd.consumers import Queue
+from knossosd.settings import Settings
+
+UNKNOWN = b'{"name": "knossosd.tasks.abolished", "args": [5]}'
+
+
+@pytest.fixture
+def queue(settings: Settings, redis_client: redis.Redis) -> Queue:
+    queue = Queue("knossosd.tried", "worker", settings)
+    queue.task(name="convert")(print)
+    return queue
+
+
+def test_what_cannot_be_read_is_passed_over_at_once(queue: Queue, caplog: pytest.LogCaptureFixture) -> None:
+    """One call of `dequeue` gets there: after a call that fails, Huey lets the worker rest for up to ten seconds."""
+    pickled = pickle.dumps(huey.registry.Message("an-id", "knossosd.tasks.convert", args=(5,)))
+    for message in (pickled, b"", b"{}", UNKNOWN):
+        queue.storage.enqueue(message)
+    [convert] = queue._registry._registry.values()
+    queue.enqueue(convert((7,)))
+    task = queue.dequeue()
+    assert task is not None
+    assert task.args == (7,)
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 4
+    queue.storage.enqueue(UNKNOWN)
+    assert queue.dequeue() is None
