@@ -1,8 +1,8 @@
 """Holding something that only some may hold at a time: the download of one link, a connection to one host.
 
-Conversions that run side by side agree through `Leases`. Losing one, which takes an outage of Redis that is longer than
-a lease, costs work done twice, and never makes a wrong result. In one case it may cost more: should two publish the
-same version of a mod then, and one of them fail, it may withdraw a name that the other has found.
+Conversions that run side by side agree through `Leases`, so that nothing is done twice, and no host is asked for too
+much. Nobody relies on them for a right result: who converts in the foreground has leases of his own, and an outage of
+Redis that is longer than a lease loses it. What must never happen at once is guarded by locks in the file system.
 """
 
 import threading

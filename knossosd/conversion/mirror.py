@@ -5,20 +5,23 @@ names with checksums, so a name is never given other content: another archive of
 of it, as the original server did. The names are hard links to the content store, which has every content once.
 """
 
+import fcntl
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 from urllib.parse import quote, unquote, urlsplit
 
 from knossosd.conversion.digest import digest_chunks, read_chunks
 from knossosd.conversion.disk import telling_of_a_full_disk
-from knossosd.conversion.errand import Check, checked
+from knossosd.conversion.errand import TICK, Check, checked
 from knossosd.conversion.ledger import Ledger, Published
 from knossosd.conversion.store import Store, flush, relink
 from knossosd.faults import Code, ServerFault
@@ -26,6 +29,9 @@ from knossosd.repo.contents import Digest
 from knossosd.settings import Settings
 
 log = logging.getLogger(__name__)
+
+LOCKS = 64
+"""Files by which publishers keep out of each other's way. Mods share them, so that there are never more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,22 @@ class Mirror:
     def name_of(self, file: Path) -> str:
         """How the ledger calls the file."""
         return file.relative_to(self.path).as_posix()
+
+    @contextmanager
+    def alone(self, mods: Collection[str], check: Check = lambda: None) -> Iterator[None]:
+        """See to it that nobody else, on any host, publishes versions of the `mods` (ids) as long as the block runs.
+
+        `check` is asked while somebody does. Raises `ServerFault` when the mirror cannot take the lock.
+        """
+        with ExitStack() as held:
+            try:
+                with telling_of_a_full_disk():
+                    self.ledger.folder.mkdir(parents=True, exist_ok=True)
+                    for name in sorted({_lock_of(mod) for mod in mods}):  # nobody waits for who waits for him
+                        _wait_for(held.enter_context((self.ledger.folder / name).open("a")), check)
+            except OSError as error:
+                raise _failure(", ".join(mods), error) from error
+            yield
 
     def publication(self, check: Check = lambda: None) -> "Publication":
         """Publish several archives together, as a context manager that withdraws them unless they are kept."""
@@ -120,11 +142,7 @@ class Publication:
                 flush(folder)
                 return "/".join((self.mirror.url, quote(mod), quote(version), quote(target.name)))
         except OSError as error:
-            raise ServerFault(
-                Code.MIRROR_FAILED,
-                f"The mirror could not take {filename}: {error.strerror or error}.",
-                "This is not your mod's fault. The operator has to look at the mirror's disk.",
-            ) from error
+            raise _failure(filename, error) from error
 
     def _make_folder(self, relative: PurePosixPath) -> Path:
         folder = self.mirror.path
@@ -179,3 +197,27 @@ class Publication:
             return True
         found = checked(read_chunks(target), self.check)
         return target.stat().st_size == digest.size and digest_chunks(found) == digest
+
+
+def _lock_of(mod: str) -> str:
+    return f".publishing-{zlib.crc32(mod.encode()) % LOCKS}"
+
+
+def _wait_for(lock: IO[str], check: Check) -> None:
+    """Take the lock, which is held until the file is closed."""
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            check()
+            time.sleep(TICK)
+        else:
+            return
+
+
+def _failure(what: str, error: OSError) -> ServerFault:
+    return ServerFault(
+        Code.MIRROR_FAILED,
+        f"The mirror could not take {what}: {error.strerror or error}.",
+        "This is not your mod's fault. The operator has to look at the mirror's disk.",
+    )

@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, as_completed, wait
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -241,8 +241,7 @@ class _Run:
     def _publish_and_describe(
         self, entries: list[_Entry], inspected: Mapping[FileKey, _Inspected]
     ) -> dict[str, Any] | None:
-        mirror = self.toolbox.mirror
-        with self._alone(), mirror.publication(self.errand.check) if mirror else nullcontext() as publication:
+        with self._publication() as publication:
             contents = {entry.key: self._publish(entry, inspected[entry.key], publication) for entry in entries}
             described = [self._describe(mod, contents) for mod in self.repo.mods]
             if self.errors:
@@ -254,14 +253,17 @@ class _Run:
             return generate(described, self.started)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """See to it that nobody else publishes the same versions meanwhile: what fails is withdrawn, and another
-        conversion could have found it just before. Everybody takes the leases in the same order."""
-        versions = {f"version {mod.id} {mod.version}" for mod in self.repo.mods} if self.toolbox.mirror else set()
-        with ExitStack() as stack:
-            for version in sorted(versions):
-                stack.enter_context(self.toolbox.leases.hold([version], busy=lambda: None, check=self.errand.check))
-            yield
+    def _publication(self) -> Iterator[Publication | None]:
+        """What archives are published with, None without a mirror. Nobody else publishes versions of these mods
+        meanwhile: what fails is withdrawn with its folders, and another conversion could have found them just before.
+        """
+        mirror = self.toolbox.mirror
+        if mirror is None:
+            yield None
+            return
+        mods = [mod.id for mod in self.repo.mods]
+        with mirror.alone(mods, self.errand.check), mirror.publication(self.errand.check) as publication:
+            yield publication
 
     def _publish(self, entry: _Entry, found: _Inspected, publication: Publication | None) -> Contents:
         self.errand.check()

@@ -25,7 +25,7 @@ from knossosd.tickets.store import SOON, KeyReused, NotTaken, QueueFull, QuotaRe
 from knossosd.tickets.wake import Wake
 from knossosd.web.access import offered_key
 from knossosd.web.answers import json_answer, refused, status_of
-from knossosd.web.disk import free_disk
+from knossosd.web.disk import Disk
 from knossosd.web.forms import FormError, FormTooLarge, read_form
 from knossosd.web.lookup import Lookup
 
@@ -43,10 +43,16 @@ STATUS_OF: dict[type[NotTaken], int] = {QueueFull: 503, QuotaReached: 429, KeyRe
 
 
 def install(
-    app: bottle.Bottle, settings: Settings, keyring: Keyring, tickets: Tickets, lookup: Lookup, wake: Wake
+    app: bottle.Bottle,
+    settings: Settings,
+    keyring: Keyring,
+    tickets: Tickets,
+    lookup: Lookup,
+    wake: Wake,
+    disk: Disk,
 ) -> None:
     """Add the routes."""
-    api = _Api(settings, keyring, tickets, lookup, wake)
+    api = _Api(settings, keyring, tickets, lookup, wake, disk)
     app.post("/api/converter/request", callback=api.request)
     app.get("/api/converter/get_status/<ticket:int>", callback=api.get_status)
     app.post("/api/converter/retrieve", callback=api.retrieve)
@@ -55,12 +61,15 @@ def install(
 
 
 class _Api:
-    def __init__(self, settings: Settings, keyring: Keyring, tickets: Tickets, lookup: Lookup, wake: Wake) -> None:
+    def __init__(
+        self, settings: Settings, keyring: Keyring, tickets: Tickets, lookup: Lookup, wake: Wake, disk: Disk
+    ) -> None:
         self.settings = settings
         self.keyring = keyring
         self.tickets = tickets
         self.lookup = lookup
         self.wake = wake
+        self.disk = disk
         self.limits = DocumentLimits.from_settings(settings)
         self.json_schema = json.dumps(json_schema(), indent=2)
 
@@ -86,8 +95,9 @@ class _Api:
         except InvalidDocument as fault:
             refusal = _refusal(fault.finding.message, [problem.as_json() for problem in fault.problems])
             return json_answer(413, refusal) if fault.finding.code is Code.DOCUMENT_TOO_LARGE else refusal
-        if free_disk(self.settings) < self.settings.min_free_disk:
-            return refused(503, "The server's disk is full. Please try again later.", Retry_After=str(SOON))
+        if not self.disk.has_room(self.settings.min_free_disk):
+            message = "The server's disk is full, or does not answer. Please try again later."
+            return refused(503, message, Retry_After=str(SOON))
         try:
             receipt = self.tickets.create(
                 document,

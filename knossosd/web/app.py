@@ -17,6 +17,7 @@ from knossosd.tickets.store import Tickets
 from knossosd.tickets.wake import Wake
 from knossosd.web import api, drop, live, mirror, monitor, ops, pages
 from knossosd.web.answers import refused
+from knossosd.web.disk import Disk
 from knossosd.web.feed import Feed
 from knossosd.web.lookup import Lookup
 
@@ -40,13 +41,13 @@ def make_app(settings: Settings, tickets: Tickets, wake: Wake, feed: Feed) -> bo
     app.add_hook("before_request", lambda: logs.ticket.set(None))  # a connection may bring several requests
     for status, handler in ((400, _bad_request), (404, _not_found), (405, _not_allowed)):
         app.error(status, handler)
-    keyring, lookup = Keyring.from_settings(settings), Lookup(tickets)
-    api.install(app, settings, keyring, tickets, lookup, wake)
+    keyring, lookup, disk = Keyring.from_settings(settings), Lookup(tickets), Disk(settings)
+    api.install(app, settings, keyring, tickets, lookup, wake, disk)
     monitor.install(app, settings, keyring, tickets, wake)
-    drop.install(app, settings, keyring)
+    drop.install(app, settings, keyring, disk)
     live.install(app, lookup, feed)
     mirror.install(app, settings)
-    ops.install(app, settings)
+    ops.install(app, settings, disk)
     pages.install(app, settings)
     return app
 

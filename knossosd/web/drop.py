@@ -27,7 +27,7 @@ from knossosd.keyring import Keyring, Scope
 from knossosd.repo.contents import Digest
 from knossosd.settings import MIB, Settings
 from knossosd.web.access import key_of
-from knossosd.web.disk import free_disk
+from knossosd.web.disk import Disk
 
 WINDOW = 30 * 60
 """Seconds that a permission is good for."""
@@ -73,7 +73,9 @@ class Permission(NamedTuple):
         return hmac.compare_digest(hmac.new(self.key.encode(), message, hashlib.sha256).hexdigest(), self.mac)
 
 
-def install(app: bottle.Bottle, settings: Settings, keyring: Keyring, now: Callable[[], float] = time.time) -> None:
+def install(
+    app: bottle.Bottle, settings: Settings, keyring: Keyring, disk: Disk, now: Callable[[], float] = time.time
+) -> None:
     """Add the route. `now` is the clock, epoch seconds."""
 
     def drop(t: int, token: str, kid: int) -> HTTPResponse:
@@ -81,7 +83,7 @@ def install(app: bottle.Bottle, settings: Settings, keyring: Keyring, now: Calla
             permission = _check_permission(settings, keyring, t, token, kid)
             if now() - t > WINDOW:
                 raise Refused(200, _error("You took too long to upload!"))
-            return _answer(200, _receive(settings, permission), {})
+            return _answer(200, _receive(settings, permission, disk), {})
         except Refused as refused:
             return _answer(refused.status, refused.body, {"Connection": "close"})
 
@@ -109,9 +111,9 @@ def _check_permission(settings: Settings, keyring: Keyring, t: int, token: str, 
     return Permission(key, t, None, None)
 
 
-def _receive(settings: Settings, permission: Permission) -> dict[str, Any]:
+def _receive(settings: Settings, permission: Permission, disk: Disk) -> dict[str, Any]:
     """Take the field `file` of the multipart body. Raises `Refused`; then nothing is kept."""
-    length = _check_room(settings)
+    length = _check_room(settings, disk)
     _, options = multipart.parse_options_header(request.environ.get("CONTENT_TYPE", ""))
     settings.work_path.mkdir(parents=True, exist_ok=True)
     with _incoming(settings.work_path) as file:
@@ -127,14 +129,14 @@ def _receive(settings: Settings, permission: Permission) -> dict[str, Any]:
     return {"error": False, "url": url, "sha256": digest.sha256, "size": digest.size, "filename": name}
 
 
-def _check_room(settings: Settings) -> int:
+def _check_room(settings: Settings, disk: Disk) -> int:
     """The body's length, when there is room for it."""
     length = request.environ.get("CONTENT_LENGTH", "")
     if not length.isdecimal():
         raise Refused(411, _error("Say how long the upload is (Content-Length)."))
     if int(length) > settings.max_content_length + SPARE:
         raise Refused(413, _error(f"Files of more than {settings.max_content_length} bytes are not taken."))
-    if free_disk(settings) < int(length) + KEPT_FREE:
+    if not disk.has_room(int(length) + KEPT_FREE):
         raise Refused(507, _error("There is not enough room on the server."))
     return int(length)
 

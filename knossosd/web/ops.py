@@ -4,34 +4,33 @@ import json
 from typing import Any
 
 import bottle
-import gevent
 import redis
 from bottle import HTTPResponse
 
 from knossosd.settings import Settings
-from knossosd.tickets.connection import GLANCE, connect_once
+from knossosd.tickets.connection import connect_once
 from knossosd.tickets.workers import living
-from knossosd.web.disk import free_disk
+from knossosd.web.disk import Disk
 
 Check = dict[str, Any]
 
 
-def install(app: bottle.Bottle, settings: Settings) -> None:
+def install(app: bottle.Bottle, settings: Settings, disk: Disk) -> None:
     """Add the routes `/healthz`, of this process, and `/readyz`, of all that it takes to convert."""
-    readiness = _Readiness(settings)
+    readiness = _Readiness(settings, disk)
     app.get("/healthz", callback=lambda: {"alive": True})
     app.get("/readyz", callback=readiness.answer)
 
 
 class _Readiness:
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, disk: Disk) -> None:
+        self._min_free_disk = settings.min_free_disk
+        self._disk = disk
         self._client = connect_once(settings, "ready")
-        self._looking: gevent.Greenlet[..., int] | None = None
 
     def answer(self) -> HTTPResponse:
         """Whether a document that is submitted now would be converted, and if not, what is amiss."""
-        checks = {**self._redis_and_workers(), "disk": self._disk()}
+        checks = {**self._redis_and_workers(), "disk": self._room()}
         ready = all(check["ok"] for check in checks.values())
         headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
         return HTTPResponse(json.dumps({"ready": ready, "checks": checks}), 200 if ready else 503, headers)
@@ -44,10 +43,6 @@ class _Readiness:
             return {"redis": {"ok": False}, "workers": {"ok": False, "living": None}}
         return {"redis": {"ok": True}, "workers": {"ok": workers > 0, "living": workers}}
 
-    def _disk(self) -> Check:
-        """A disk that has gone away must cost one thread, and not one for each who asks."""
-        if self._looking is None or self._looking.ready():
-            self._looking = gevent.spawn(free_disk, self._settings)
-        self._looking.join(GLANCE)
-        free = self._looking.value
-        return {"ok": free is not None and free >= self._settings.min_free_disk, "free": free}
+    def _room(self) -> Check:
+        free = self._disk.free()
+        return {"ok": free is not None and free >= self._min_free_disk, "free": free}

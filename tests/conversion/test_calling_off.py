@@ -14,8 +14,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,11 @@ import pytest
 
 from knossosd.conversion.digest import digest_file
 from knossosd.conversion.download import Downloader
+from knossosd.conversion.errand import Check
 from knossosd.conversion.guard import Guard
 from knossosd.conversion.leases import LocalLeases
 from knossosd.conversion.links import LocalFiles
+from knossosd.conversion.mirror import Mirror
 from knossosd.conversion.observer import Cancelled, Level, Snapshot
 from knossosd.conversion.pipeline import Conversion, convert
 from knossosd.conversion.sevenzip import SevenZip
@@ -307,7 +309,7 @@ class Watched(LocalLeases):
         return name
 
 
-@pytest.mark.parametrize("kind", ["link", "host", "content", "version"])
+@pytest.mark.parametrize("kind", ["link", "host", "content"])
 def test_something_that_another_one_holds(
     kind: str, host: Host, patient: Settings, stuck: threading.Event, tmp_path: Path
 ) -> None:
@@ -317,7 +319,6 @@ def test_something_that_another_one_holds(
         "link": f"link {link}",
         "host": f"host 127.0.0.1:{host.server_port} 0",
         "content": f"content {digest_file(content).sha256}",
-        "version": "version my_mod 1.0.0",
     }[kind]
     leases = Watched(stuck)
     settings = patient.model_copy(update={"downloads_per_host": 1})
@@ -325,6 +326,27 @@ def test_something_that_another_one_holds(
         with pytest.raises(Cancelled):
             run(tools(settings, leases), Watcher(stuck), link)
         assert leases._held == {held}
+    assert leftovers(patient) == []
+    assert published(patient) == []
+
+
+def test_a_mod_that_another_one_publishes(
+    host: Host, patient: Settings, stuck: threading.Event, tmp_path: Path
+) -> None:
+    class Waiting(Mirror):
+        def alone(self, mods: Collection[str], check: Check = lambda: None) -> AbstractContextManager[None]:
+            def waits() -> None:
+                stuck.set()
+                check()
+
+            return super().alone(mods, waits)
+
+    content = archives.pack(tmp_path / "a.7z", archives.PLAIN)
+    toolbox = tools(patient)
+    assert toolbox.mirror is not None
+    mirror = Waiting(toolbox.mirror.path, toolbox.mirror.url, toolbox.mirror.store, toolbox.mirror.ledger)
+    with toolbox.mirror.alone(["my_mod"]), pytest.raises(Cancelled):
+        run(replace(toolbox, mirror=mirror), Watcher(stuck), host.link("/a.7z", hosts.serves(content.read_bytes())))
     assert leftovers(patient) == []
     assert published(patient) == []
 

@@ -10,7 +10,7 @@ import pytest
 from knossosd.conversion.digest import digest_file
 from knossosd.conversion.errand import Check
 from knossosd.conversion.ledger import Ledger, Published
-from knossosd.conversion.mirror import Mirror, Publication
+from knossosd.conversion.mirror import LOCKS, Mirror, Publication
 from knossosd.conversion.observer import Cancelled
 from knossosd.conversion.store import Store
 from knossosd.faults import Code, ServerFault
@@ -211,13 +211,37 @@ def test_a_mirror_that_cannot_be_written_is_our_fault(tmp_path: Path, archive: P
         assert caught.value.finding.code is Code.MIRROR_FAILED
 
 
+def call_off() -> None:
+    raise Cancelled
+
+
+def test_who_publishes_a_mod_waits_for_who_does_as_long_as_somebody_wants_it(mirror: Mirror) -> None:
+    with mirror.alone(["one", "two"]):
+        with pytest.raises(Cancelled), mirror.alone(["two", "three"], call_off):
+            pytest.fail("both publish it")
+        with mirror.alone(["three"], call_off):
+            pass
+    with mirror.alone(["one", "two"], call_off):
+        pass
+
+
+def test_mods_that_share_a_lock_are_published_together_and_locks_do_not_pile_up(mirror: Mirror) -> None:
+    for begin in (0, LOCKS):
+        with mirror.alone([f"mod {number}" for number in range(begin, begin + 2 * LOCKS)], call_off):
+            assert len(files(mirror.ledger.folder)) <= LOCKS
+
+
+def test_a_mirror_that_cannot_be_locked_is_our_fault(mirror: Mirror) -> None:
+    mirror.ledger.folder.write_text("in the way")
+    with pytest.raises(ServerFault) as caught, mirror.alone(["mod"]):
+        pytest.fail("it was locked")
+    assert caught.value.finding.code is Code.MIRROR_FAILED
+
+
 def test_a_name_of_other_means_is_compared_only_as_long_as_somebody_waits(mirror: Mirror, archive: Path) -> None:
     published = mirror.path / "my mod" / "1.0.0" / "core.7z"
     published.parent.mkdir(parents=True)
     published.write_bytes(archive.read_bytes())
-
-    def call_off() -> None:
-        raise Cancelled
 
     with pytest.raises(Cancelled), mirror.publication(call_off) as publication:
         publish(publication, archive)

@@ -34,6 +34,11 @@ def ask_for(installation: Checkout, task: str) -> None:
     assert asked.returncode == 0, asked.stderr
 
 
+def logged(installation: Checkout, words: str) -> list[dict[str, Any]]:
+    """The lines of the upkeep consumer with these words."""
+    return [line for line in installation.log_lines("upkeep") if words in line["message"]]
+
+
 def test_an_archive_that_is_damaged_later_is_repaired_at_night(own_installation: Checkout, mirror: World) -> None:
     [name] = mirror.mirror.names()
     content = name.read_bytes()
@@ -42,16 +47,12 @@ def test_an_archive_that_is_damaged_later_is_repaired_at_night(own_installation:
     assert [url.rpartition("/")[2] for url in record.urls] == ["core.7z"]
     damage(name, b"rotten")
     ask_for(own_installation, "verify")
-
-    def lines(words: str) -> list[dict[str, Any]]:
-        return [line for line in own_installation.log_lines("upkeep") if words in line["message"]]
-
-    [told] = wait_until(lambda: lines("my_mod/1.0.0/core.7z"), "the damage is told")
+    [told] = wait_until(lambda: logged(own_installation, "my_mod/1.0.0/core.7z"), "the damage is told")
     assert told["level"] == "ERROR"
     assert "; repaired. It came from http" in told["message"]
     assert mirror.is_sound(content, name)
     ask_for(own_installation, "verify")
-    wait_until(lambda: len(lines("verified 1 published files")) == 2, "it is verified again")
+    wait_until(lambda: len(logged(own_installation, "verified 1 published files")) == 2, "it is verified again")
     assert [line for line in own_installation.log_lines("upkeep") if line["level"] == "ERROR"] == [told]
 
 

@@ -74,6 +74,7 @@
   function tasks() {
     const form = document.querySelector("#key");
     const open = form.dataset.open === "yes";
+    let next;
     form.hidden = open || Boolean(sessionStorage.getItem(KEY));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -85,19 +86,47 @@
     async function refresh() {
       const key = sessionStorage.getItem(KEY);
       if (!open && !key) return;
-      const response = await fetch("/api/list_tasks", { headers: key ? { Authorization: `Bearer ${key}` } : {} });
+      const response = await fetch("/api/list_tasks", asOperator());
       if (response.status === 401) {
         sessionStorage.removeItem(KEY);
         form.hidden = false;
         return;
       }
-      fillTable(Object.entries(await response.json()));
-      setTimeout(refresh, REFRESH);
+      fillTable(Object.entries(await response.json()), key ? act : null);
+      clearTimeout(next); // an action has looked meanwhile
+      next = setTimeout(refresh, REFRESH);
     }
+
+    async function act(action, ticket) {
+      if (action === "remove" && !confirm(`Remove ticket ${ticket} and its result?`)) return;
+      const response = await fetch(`/api/tasks/${ticket}/${action}`, { method: "POST", ...asOperator() });
+      document.querySelector("#said").textContent = await said(response, ticket);
+      refresh();
+    }
+
     refresh();
   }
 
-  function fillTable(entries) {
+  // Without `omit` the browser itself would ask for a password when the key is refused.
+  function asOperator() {
+    const key = sessionStorage.getItem(KEY);
+    return { credentials: "omit", headers: key ? { Authorization: `Bearer ${key}` } : {} };
+  }
+
+  async function said(response, ticket) {
+    if (response.status === 401) return "This API key may not do that.";
+    const answer = await response.json();
+    if (answer.error) return answer.message;
+    return answer.done ? "" : `There was nothing to do for ticket ${ticket}.`;
+  }
+
+  function actionsOn(task) {
+    if (task.state !== "DONE") return ["cancel"];
+    return task.success ? ["remove"] : ["retry", "remove"];
+  }
+
+  // Whoever may only look gets no buttons: `act` is null.
+  function fillTable(entries, act) {
     document.querySelector("#note").textContent = entries.length ? "" : "Nothing to do at the moment.";
     document.querySelector("#tasks").replaceChildren(
       ...entries.map(([ticket, task]) => {
@@ -106,6 +135,7 @@
         link.href = `/watch/${ticket}`;
         const failed = task.state === "DONE" && !task.success;
         const cells = [link, task.title, failed ? "FAILED" : task.state, `${Math.round(task.progress * 100)} %`, `${Math.round(task.age)} s`];
+        if (act) cells.push(buttons(actionsOn(task), (action) => act(action, ticket)));
         for (const cell of cells) {
           const td = document.createElement("td");
           td.append(cell);
@@ -114,6 +144,17 @@
         return row;
       }),
     );
+  }
+
+  function buttons(names, press) {
+    const all = document.createDocumentFragment();
+    for (const name of names) {
+      const button = element("button", name);
+      button.type = "button";
+      button.addEventListener("click", () => press(name));
+      all.append(button);
+    }
+    return all;
   }
 
   function showProblems(container, problems) {
