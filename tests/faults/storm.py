@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,9 +27,9 @@ import websocket
 from knossosd.tickets import events, keys
 from knossosd.tickets.store import Receipt
 from knossosd.tickets.workers import living
-from tests import archives
+from tests import archives, hosts
 from tests.checkouts import KEY, PATIENCE, Checkout, a_document, wait_until
-from tests.hosts import Host, Request
+from tests.hosts import Behaviour, Host, Request
 
 TEND = "from knossosd import tasks; tasks.look_after_tickets.call_local(); tasks.sweep.call_local()"
 """What upkeep does every minute, at once."""
@@ -106,6 +106,8 @@ class Storm:
     cases: list[Case] = field(default_factory=list)
     kills: Counter[str] = field(default_factory=Counter)
     told: list[tuple[int, str]] = field(default_factory=list)
+    breaks_off: bool = False
+    """Whether the host breaks off in the middle of each archive, twice."""
 
     def __post_init__(self) -> None:
         self.host.link("/hook", self._take_webhook)
@@ -274,10 +276,15 @@ class Storm:
                 assert time.monotonic() < deadline, error
                 time.sleep(0.2)
 
-    def _serving(self, content: bytes) -> Callable[[Request], None]:
+    def _serving(self, content: bytes) -> Behaviour:
+        whole = hosts.serves(content)
+        if self.breaks_off:
+            part = len(content) // 3
+            whole = hosts.one_after_the_other(hosts.drops(content, part), hosts.drops(content, part), whole)
+
         def behave(request: Request) -> None:
             request.server.stopping.wait(self.chance.random() * 0.3)
-            request.answer(200, content)
+            whole(request)
 
         return behave
 

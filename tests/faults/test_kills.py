@@ -6,6 +6,7 @@ import pytest
 
 from tests.checkouts import Checkout, wait_until
 from tests.faults.storm import KINDS, Storm
+from tests.hosts import Host
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -39,3 +40,13 @@ def test_killing_the_supervisor(a_storm: Storm, installation: Checkout) -> None:
     installation.start_supervisor()
     a_storm.settle()
     a_storm.verify()
+
+
+def test_killing_workers_while_downloads_break_off(a_storm: Storm, host: Host) -> None:
+    a_storm.breaks_off = True
+    a_storm.rage(["worker child", "consumer"], count=30)
+    a_storm.settle()
+    a_storm.verify()
+    resumed = {request.path for request in host.requests if request.sent == 206}
+    assert len(resumed) > 15, "most downloads were resumed"
+    assert a_storm.kills
