@@ -33,8 +33,8 @@ HOLD = 120
 TICK = 1.0
 """Seconds between two tries to note an outcome while Redis is away."""
 
-AT_ONCE = 100
-"""Deliveries that are looked at in one go."""
+AT_ONCE = 10_000
+"""Deliveries that are looked at in one go: so many that one site which hangs hides no other."""
 
 KEPT_ATTEMPTS = 30
 

@@ -345,6 +345,14 @@ def test_nothing_else_is_served(web: Checkout, path: str) -> None:
     assert request(web, "GET", path)[0] == 404
 
 
+def test_polls_do_not_fill_the_log(web: Checkout, tickets: Tickets) -> None:
+    ticket = tickets.create(DOCUMENT, title="").ticket
+    assert web.state(ticket) == "WAITING"
+    assert request(web, "GET", "/api/converter/get_status/5")[0] == 404
+    wait_until(lambda: "get_status/5 " in web.logs(), "the failure is logged")
+    assert str(ticket) not in web.logs()
+
+
 def test_no_secret_stands_in_the_log(web: Checkout) -> None:
     for path in ("/drop/17/secret-token/0", "/watch/5?after=secret-query"):
         request(web, "POST" if "drop" in path else "GET", path)
