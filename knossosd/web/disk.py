@@ -26,8 +26,9 @@ class Disk:
         """Free bytes; None when the disk does not say it within `GLANCE`."""
         if self._looking is None or self._looking.ready():
             self._looking = gevent.spawn(gevent.get_hub().threadpool.apply, self._look)
-        self._looking.join(GLANCE)
-        return self._looking.value
+        looking = self._looking  # somebody else may begin another one while we wait
+        looking.join(GLANCE)
+        return looking.value
 
     def has_room(self, size: int) -> bool:
         """Whether so many bytes are free, as far as anybody knows."""

@@ -12,7 +12,7 @@ from tests.checkouts import KEY, Checkout, a_document, wait_until
 
 BAD_HOSTS = {
     "slow": (hosts.drips, "download_too_slow"),
-    "silent": (hosts.stays_silent, "download_failed"),
+    "silent": (hosts.stays_silent, "download_too_slow"),
     "endless": (hosts.never_ends, "download_too_large"),
     "lies": (hosts.says(200, b"x" * 100, Content_Length=500), "download_failed"),
     "loops": (hosts.says(302, Location="/loops"), "download_failed"),

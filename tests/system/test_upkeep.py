@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from knossosd.conversion.digest import digest_file
+from knossosd.conversion.store import Store
 from knossosd.settings import load
 from tests import archives, checkouts, hosts
 from tests.checkouts import Checkout, a_document, wait_until
@@ -91,7 +92,9 @@ def test_an_upload_that_nobody_used_goes_and_what_was_published_stays(tmp_path: 
         for name in ("used", "unused"):
             content = archives.pack(tmp_path / f"{name}.7z", {"mod.ini": name.encode()})
             uploads.mkdir(parents=True, exist_ok=True)
-            upload = content.rename(uploads / digest_file(content).sha256)
+            digest = digest_file(content)
+            upload = content.rename(uploads / digest.sha256)
+            Store(uploads.parent / ".store").keep(upload, digest)
             links.append(f"{installation.url}/mirror/uploads/{upload.name}")
         assert installation.outcome(*installation.submit(a_document(links[0])))["success"]
         unused = uploads / links[1].rpartition("/")[2]
