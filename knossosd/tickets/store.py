@@ -133,15 +133,22 @@ class Tickets:
                 return receipt
             case "same":
                 return Receipt(int(details[0]), details[1])
+            case _:
+                raise self._refusal(outcome, details, now)
+
+    def _refusal(self, outcome: str, details: Sequence[str], now: float) -> NotTaken:
+        """Why the script made no ticket."""
+        match outcome:
             case "other":
-                raise KeyReused("This Idempotency-Key was used for another submission.")
+                return KeyReused("This Idempotency-Key was used for another submission.")
             case "full":
-                raise QueueFull("The queue is full. Please try again later.")
+                return QueueFull("The queue is full. Please try again later.")
             case "hour":
                 after = float(details[0]) + HOUR - now
-                raise QuotaReached(f"More than {settings.tickets_per_hour} conversions in an hour.", int(after) + 1)
+                limit = self.settings.tickets_per_hour
+                return QuotaReached(f"More than {limit} conversions in an hour.", int(after) + 1)
             case _:
-                raise QuotaReached(f"More than {settings.tickets_at_once} conversions at once.")
+                return QuotaReached(f"More than {self.settings.tickets_at_once} conversions at once.")
 
     def get(self, ticket: int) -> Ticket | None:
         """The ticket, or None when there is none (any more)."""
