@@ -5,6 +5,7 @@ order; the site must have been told of each ticket; and nothing may be left behi
 """
 
 import hashlib
+import http.client
 import json
 import random
 import signal
@@ -126,19 +127,29 @@ class Storm:
             self.cases.append(Case(receipt, hashlib.sha256(content).hexdigest(), watcher))
 
     def rage(self, kinds: list[str], count: int, every: float = 2.5, number: signal.Signals = signal.SIGKILL) -> None:
-        """Submit so many documents while every so many seconds something is killed, until half of them have ended."""
+        """Submit so many documents while every so many seconds something is killed, until half of them have ended.
+
+        The first kill comes while they are being submitted, so that a fast machine too is hit at work.
+        """
         calm = threading.Event()
+        before = len(self.cases)
 
         def kill() -> None:
-            while not calm.wait(every * (0.5 + self.chance.random())):
+            while len(self.cases) < before + count / 4 and not calm.wait(0.01):
+                pass
+            while True:
                 self.kill(self.chance.choice(kinds), number)
+                if calm.wait(every * (0.5 + self.chance.random())):
+                    return
 
         killer = threading.Thread(target=kill)
         killer.start()
         try:
             self.submit(count)
             wait_until(
-                lambda: len(self.open()) <= count / 2 or calm.wait(0.5), "half of them have ended", RESTART + count
+                lambda: (self.kills and len(self.open()) <= count / 2) or calm.wait(0.5),
+                "half of them have ended, and something was killed",
+                RESTART + count,
             )
         finally:
             calm.set()
@@ -272,7 +283,7 @@ class Storm:
                 with urllib.request.urlopen(request, timeout=20) as response:
                     answer = json.load(response)
                 return Receipt(answer["ticket"], answer["token"])
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, http.client.HTTPException) as error:
                 assert time.monotonic() < deadline, error
                 time.sleep(0.2)
 
