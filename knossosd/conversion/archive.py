@@ -21,7 +21,7 @@ from knossosd.conversion.members import StreamMismatch
 from knossosd.conversion.reading import Advance, Reading, Tools
 from knossosd.conversion.sevenzip import Run
 from knossosd.conversion.shares import divide
-from knossosd.conversion.streamed import digest_shares, digest_stream
+from knossosd.conversion.streamed import Stream, digest_shares, streaming
 from knossosd.conversion.unpacked import read_unpacked
 from knossosd.faults import Code, Finding, InputFault
 from knossosd.repo.contents import Digest, Member
@@ -33,6 +33,7 @@ INSPECTOR_VERSION = 1
 PROGRAMS = {"PE", "ELF", "MachO", "COFF", "TE", "Mub"}
 """Formats of programs, whose sections 7-Zip lists; an installer is listed as the archive inside it."""
 
+DISK_IMAGE = "Dmg"
 DISK_IMAGES = (".hfs", ".hfsx", ".apfs")
 """What the one partition of a disk image for macOS is called; the files are inside it."""
 
@@ -74,9 +75,12 @@ def _read(reading: Reading) -> list[Member]:
     if is_plain_tar(reading):
         return read_plain_tar(reading)
     cores = reading.tools.cores.share()
-    # Nearly every archive is streamed once it is listed, so 7-Zip begins with both.
-    with reading.sevenzip.stream(reading.path, cores=cores, check=reading.check) as run:
-        listing = _list(reading)
+    # Nearly every archive is streamed, so 7-Zip begins with that while it lists.
+    with (
+        reading.sevenzip.stream(reading.path, cores=cores, check=reading.check) as run,
+        streaming(reading, run) as stream,
+    ):
+        listing = _list(reading, stream)
         if listing.type in COMPRESSED_STREAMS:
             return read_compressed(reading, listing, run)
         if _is_disk_image(listing):
@@ -86,19 +90,23 @@ def _read(reading: Reading) -> list[Member]:
             try:
                 shares = divide(listing, cores)
                 if shares:
-                    run.end()
+                    stream.leave()
                     digests = digest_shares(reading, listing, shares)
                 else:
-                    digests = digest_stream(reading, listing, run)
+                    digests = stream.digests(listing)
                 return [Member(file.path, digest) for file, digest in zip(files, digests, strict=True)]
             except StreamMismatch:
                 pass  # damaged, or the sizes lie: unpacking shows which
-        run.end()
+        stream.leave()
         return read_unpacked(reading, files)
 
 
-def _list(reading: Reading) -> Listing:
-    listing, ended = reading.sevenzip.list(reading.path, check=reading.check)
+def _list(reading: Reading, stream: Stream) -> Listing:
+    def follow(listing: Listing) -> None:
+        if listing.type not in COMPRESSED_STREAMS and listing.type != DISK_IMAGE:
+            stream.follow(listing)
+
+    listing, ended = reading.sevenzip.list(reading.path, check=reading.check, follow=follow)
     if any(entry.is_encrypted for entry in listing.entries):
         raise complaints.encrypted(reading.name)
     if listing.is_split:
@@ -119,7 +127,7 @@ def _list(reading: Reading) -> Listing:
 
 
 def _is_disk_image(listing: Listing) -> bool:
-    return listing.type == "Dmg" and len(listing.files) == 1 and listing.files[0].path.endswith(DISK_IMAGES)
+    return listing.type == DISK_IMAGE and len(listing.files) == 1 and listing.files[0].path.endswith(DISK_IMAGES)
 
 
 def _read_inside(reading: Reading, run: Run) -> list[Member]:

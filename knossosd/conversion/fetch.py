@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -100,7 +100,7 @@ def _from_mirror(own: Path, into: Path, toolbox: Toolbox, wishes: Wishes) -> Fet
     if not store.shares(into, digest.sha256):  # somebody else has the other links of it
         into.unlink()
         return _from_disk(own, into, wishes)
-    cache.remember("files", str(own), asdict(_Sealed(seal, digest)))
+    cache.remember("files", str(own), {"seal": seal, "digest": digest._asdict()})
     return Fetched(into, digest)
 
 

@@ -108,7 +108,7 @@ class KnownLinks:
     def keep(self, link: str, known: Known, file: Path) -> None:
         """Remember that the link gave the content of `file`."""
         self.store.keep(file, known.digest, self.check)
-        self.cache.remember("links", link, asdict(known))
+        self.cache.remember("links", link, asdict(known) | {"digest": known.digest._asdict()})
 
     def forget(self, link: str) -> None:
         """Remember the link no longer."""

@@ -6,7 +6,7 @@ may, and stand in braces.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain
@@ -52,8 +52,14 @@ class Listing:
         return [entry for entry in self.entries if not entry.is_folder]
 
 
-def parse_listing(pieces: Iterable[bytes]) -> Listing:
-    """The listing that 7-Zip printed, in any pieces. Names that are not UTF-8 show as replacement characters."""
+Follow = Callable[[Listing], object]
+
+
+def parse_listing(pieces: Iterable[bytes], follow: Follow = lambda _: None) -> Listing:
+    """The listing that 7-Zip printed, in any pieces. Names that are not UTF-8 show as replacement characters.
+
+    `follow` is called with what there is of the listing, whenever it has more entries. Its head is whole by then.
+    """
     listing = Listing()
     lines = _without_comments(pieces)
     head = mark = rest = b""
@@ -64,6 +70,7 @@ def parse_listing(pieces: Iterable[bytes]) -> Listing:
     _read_head(head.decode(errors="replace").split("\n"), listing)
     for text in _whole_blocks(chain([rest], lines)):
         listing.entries += _entries(text.decode(errors="replace"))
+        follow(listing)
     return listing
 
 

@@ -1,6 +1,6 @@
 """Cutting one stream of unpacked files into its members, and digesting each."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 from knossosd.conversion.digest import WORTH_A_THREAD, Digester, digest_bytes
 from knossosd.repo.contents import Digest
@@ -10,7 +10,7 @@ class StreamMismatch(Exception):
     """The stream is longer or shorter than the members that were listed."""
 
 
-def digest_members(chunks: Iterable[bytes], sizes: Sequence[int], advance: Callable[[int], None]) -> list[Digest]:
+def digest_members(chunks: Iterable[bytes], sizes: Iterable[int], advance: Callable[[int], None]) -> list[Digest]:
     """The digest of each member of a stream whose members have the `sizes` (bytes) and follow one another.
 
     `advance` is told the bytes of each chunk after it was read. Raises `StreamMismatch`, at the latest when the stream

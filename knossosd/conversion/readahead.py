@@ -45,9 +45,10 @@ class ReadAhead:
             return piece
 
     def close(self) -> None:
-        """Let go of what was read and not asked for."""
+        """Let go of what was read and not asked for: whoever still asks is told that this is the end."""
         with self._changed:
-            self._closed = True
+            self._pieces.clear()
+            self._ended = self._closed = True
             self._changed.notify_all()
         self._thread.join()
 
@@ -55,7 +56,7 @@ class ReadAhead:
         while True:
             piece = os.read(self._source, self._piece)
             with self._changed:
-                if not piece:
+                if self._closed or not piece:
                     self._ended = True
                     self._changed.notify_all()
                     return

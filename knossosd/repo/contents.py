@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Digest:
+class Digest(NamedTuple):
     """Size in bytes and checksums (lower-case hex) of some content.
 
     md5 is for the 2017 client; every client since reads sha256 only.

@@ -10,7 +10,7 @@ from typing import Any
 
 from knossosd.faults import Finding
 from knossosd.repo.contents import Contents, Digest, FileKey
-from knossosd.repo.layout import Layout, Unpacked, lay_out, members_of
+from knossosd.repo.layout import Layout, lay_out, members_of
 from knossosd.repo.models import Dependency, Executable, Mod, Package, PackageFile
 
 
@@ -99,8 +99,9 @@ def _file(file: PackageFile, contents: Contents, dest: str) -> dict[str, Any]:
 
 def _filelist(key: FileKey, file: PackageFile, contents: Contents, layout: Layout) -> Iterable[dict[str, Any]]:
     """One entry per file that stays installed. Newer Python clients need `orig_name` as text for plain files too."""
+    places = layout.places[key]
     for member in members_of(file, contents):
-        place = layout.places.get(Unpacked(key, member.path))
+        place = places.get(member.path)
         if place is not None:
             yield {
                 "filename": place,

@@ -7,7 +7,7 @@ filelist is right for the former, and the modder is told what the latter will do
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -28,10 +28,10 @@ class Unpacked(NamedTuple):
 
 @dataclass(slots=True)
 class Layout:
-    """The result: the final path of every file, the folder each archive is unpacked to, and the actions that were
-    performed, with the one that was added for a misplaced mod.ini."""
+    """The result: for each entry of `files` the final paths of its files by their paths in there, and the folder that
+    it is unpacked to; the actions that were performed, with the one that was added for a misplaced mod.ini."""
 
-    places: dict[Unpacked, str] = field(default_factory=dict)
+    places: dict[FileKey, dict[str, str]]
     dests: dict[FileKey, str] = field(default_factory=dict)
     actions: tuple[Action, ...] = ()
     warnings: list[Finding] = field(default_factory=list)
@@ -56,7 +56,7 @@ def lay_out(mod: Mod, contents: Mapping[FileKey, Contents]) -> Layout:
 
     Raises `InputFault` with the code PATH_CONFLICT when a file lies where a folder must be, or ACTION_FAILED.
     """
-    layout = Layout(actions=mod.actions)
+    layout = Layout({key: {} for key, _ in files_of(mod)}, actions=mod.actions)
     tree, lost = _unpack(mod, contents, layout)
     performance = Performance(tree)
     performance.perform(mod.actions)
@@ -126,11 +126,12 @@ def _choose_places(mod: Mod, tree: Tree[Unpacked], layout: Layout) -> None:
     dests = {key: file.dest for key, file in files_of(mod)}
     left_out: dict[FileKey, list[str]] = {}
     for path, unpacked in tree.walk():
-        first = layout.places.setdefault(unpacked, path)
+        places = layout.places[unpacked.key]
+        first = places.setdefault(unpacked.path, path)
         if first == path:
             continue
         if path == join(dests[unpacked.key], unpacked.path):
-            layout.places[unpacked] = path
+            places[unpacked.path] = path
             left_out.setdefault(unpacked.key, []).append(first)
         else:
             left_out.setdefault(unpacked.key, []).append(path)
@@ -139,35 +140,33 @@ def _choose_places(mod: Mod, tree: Tree[Unpacked], layout: Layout) -> None:
 
 def _fit_dest(key: FileKey, file: PackageFile, members: Sequence[str], lost: set[Unpacked], layout: Layout) -> None:
     """Give the archive a `dest` that unpacks all of it to its final places, when there is one."""
-    dest = _common_dest(key, file, members, layout)
+    places = layout.places[key]
+    dest = _common_dest(file, places)
     layout.dests[key] = file.dest if dest is None else dest
-    deleted = [path for path in members if (file_ := Unpacked(key, path)) not in layout.places and file_ not in lost]
+    deleted = [path for path in members if path not in places and Unpacked(key, path) not in lost]
     if dest is None or deleted:
-        moved = [
-            path
-            for path in members
-            if (place := layout.places.get(Unpacked(key, path))) and place != join(layout.dests[key], path)
-        ]
+        moved = [path for path in members if path in places and places[path] != join(layout.dests[key], path)]
         layout.warnings.append(_places_not_understood(key, moved, deleted))
 
 
-def _common_dest(key: FileKey, file: PackageFile, members: Iterable[str], layout: Layout) -> str | None:
+def _common_dest(file: PackageFile, places: Mapping[str, str]) -> str | None:
     dests = set()
-    for path in members:
-        place = layout.places.get(Unpacked(key, path))
-        if place is not None:
-            if place != path and not place.endswith("/" + path):
-                return None
-            dests.add(place[: -len(path)].rstrip("/"))
+    for path, place in places.items():
+        if place != path and not place.endswith("/" + path):
+            return None
+        dests.add(place[: -len(path)])
+    dests = {dest.rstrip("/") for dest in dests}
     if not dests:
         return file.dest
     return dests.pop() if len(dests) == 1 else None
 
 
 def _warn_of_twins(layout: Layout) -> None:
-    spellings = Counter(_on_windows(path) for path in layout.places.values())
-    twins = [path for path in layout.places.values() if spellings[_on_windows(path)] > 1]
-    if twins:
+    paths = [path for places in layout.places.values() for path in places.values()]
+    spellings = [_on_windows(path) for path in paths]
+    if len(set(spellings)) < len(paths):
+        count = Counter(spellings)
+        twins = [path for path, spelling in zip(paths, spellings, strict=True) if count[spelling] > 1]
         layout.warnings.append(
             Finding(
                 Code.CASE_CONFLICT,

@@ -20,11 +20,12 @@ class Folder(dict[str, "Node[T]"], Generic[T]):
 
     def walk(self, path: str) -> Iterator[tuple[str, T]]:
         """Every file in the folder, which lies at `path`, with its path."""
+        beginning = join(path, "")
         for name, node in self.items():
             if isinstance(node, Folder):
-                yield from node.walk(join(path, name))
+                yield from node.walk(beginning + name)
             else:
-                yield join(path, name), node
+                yield beginning + name, node
 
     def copy(self) -> "Folder[T]":
         """A folder of its own with the same files, all the way down."""
@@ -56,12 +57,14 @@ class Tree(Generic[T]):
 
     def make_folder(self, path: str) -> Folder[T]:
         """The folder at `path`, made with its parents when it is missing. Raises `Misfit`."""
-        folder, so_far = self.top, ""
-        for part in path.split("/") if path else ():
-            so_far = join(so_far, part)
-            node = folder.setdefault(part, Folder())
-            if not isinstance(node, Folder):
-                raise Misfit(f"{so_far} is a file and cannot hold other files")
+        folder = self.top
+        parts = path.split("/") if path else []
+        for depth, part in enumerate(parts, 1):
+            node = folder.get(part)
+            if node is None:
+                node = folder[part] = Folder()
+            elif not isinstance(node, Folder):
+                raise Misfit(f"{'/'.join(parts[:depth])} is a file and cannot hold other files")
             folder = node
         return folder
 
@@ -77,14 +80,17 @@ class Tree(Generic[T]):
         parent, _, name = path.rpartition("/")
         folder = self.make_folder(parent)
         old = folder.get(name)
+        if old is None:
+            folder[name] = node
+            return []
         if isinstance(old, Folder) and isinstance(node, Folder):
             return [one for child_name, child in node.items() for one in self.put(join(path, child_name), child)]
         if isinstance(old, Folder):
             raise Misfit(f"{path} is a folder and cannot be replaced by a file")
-        if old is not None and isinstance(node, Folder):
+        if isinstance(node, Folder):
             raise Misfit(f"{path} is a file and cannot be replaced by a folder")
         folder[name] = node
-        return [] if old is None else [(path, old)]
+        return [(path, old)]
 
     def take(self, path: str) -> Node[T] | None:
         """Remove and return what is at `path`, which is not the top."""

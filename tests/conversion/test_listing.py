@@ -82,6 +82,17 @@ def test_a_comment_of_the_archive_cannot_pretend_to_be_entries() -> None:
     assert [one.path for one in listing.entries] == ["a"]
 
 
+def test_a_listing_can_be_followed_while_it_grows() -> None:
+    seen = []
+    head = printed(*HEAD, "----------")
+    first, second = printed("Path = a", "Size = 1", ""), printed("Path = b", "Size = 2", "")
+    whole = parse_listing(
+        [head, first, second], lambda listing: seen.append((listing.type, [one.path for one in listing.entries]))
+    )
+    assert ("7z", ["a"]) in seen
+    assert seen[-1] == ("7z", [one.path for one in whole.entries]) == ("7z", ["a", "b"])
+
+
 @given(st.data())
 def test_output_comes_in_any_pieces(data: st.DataObject) -> None:
     entry = ["Path = ä", "Size = 1", "Comment = ", "{", "", "Path = evil", "Size = 9", "}", "Block = 0", ""]

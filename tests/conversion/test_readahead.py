@@ -54,6 +54,18 @@ def test_no_more_is_read_ahead_than_there_is_room(room: int, pipe: tuple[int, in
     ahead.close()
 
 
+def test_whoever_still_asks_when_it_is_closed_is_told_that_this_is_the_end(pipe: tuple[int, int]) -> None:
+    ahead = ReadAhead(pipe[0], MB)
+    told: list[bytes | None] = []
+    asking = threading.Thread(target=lambda: told.append(ahead.next(TIMEOUT)))
+    asking.start()
+    os.close(pipe[1])
+    ahead.close()
+    asking.join()
+    assert told == [b""]
+    assert ahead.next(TIMEOUT) == b""
+
+
 def fill(end: int) -> int:
     """Write into the pipe until it is full; returns the bytes."""
     written = 0
