@@ -2,7 +2,6 @@
 
 import json
 import threading
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -208,11 +207,3 @@ def test_the_client_comes_back_after_a_restart(valkey: str, tickets: Tickets, re
         expect(page.locator("#cv-pg-display")).to_have_text("Done", timeout=30_000)
         assert page.locator("#cv-log").inner_text().split("\n") == ["INFO: before", "INFO: meanwhile"]
         wait_until(lambda: copy.get("/schema.json"), "the server answers")
-
-
-@pytest.mark.parametrize("name", ["", "converter", "tasks"])
-def test_pages_fit_a_phone(web: Checkout, page: Page, name: str, tmp_path: Path) -> None:
-    page.set_viewport_size({"width": 360, "height": 640})
-    page.goto(f"{web.url}/{name}")
-    page.screenshot(path=tmp_path / "page.png")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360

@@ -329,7 +329,9 @@ def test_more_clients_than_files_by_default_are_served(valkey: str) -> None:
         assert set(crowd(copy, "/static/knossosd.css", count=100)) == {b"HTTP/1.1 200"}
 
 
-@pytest.mark.parametrize("path", ["/", "/converter", "/tasks", "/watch/5", "/static/converter.js", "/static/pages.js"])
+@pytest.mark.parametrize(
+    "path", ["/", "/converter", "/tasks", "/watch/5", "/static/converter.js", "/static/session.js"]
+)
 def test_pages_are_there_and_safe(web: Checkout, path: str) -> None:
     status, text, headers = request(web, "GET", path)
     assert status == 200
