@@ -84,8 +84,8 @@ export class Editor {
     const body = new URLSearchParams({ data: this.text });
     try {
       const response = await fetch("/api/converter/check", { method: "POST", body, signal, ...withKey() });
-      const answer = response.ok || response.status === 413 ? await response.json() : null;
-      return signal.aborted ? null : answer;
+      const answer = response.status === 403 ? null : await response.json();
+      return signal.aborted || !answer?.errors ? null : answer;
     } catch {
       return null;
     }
