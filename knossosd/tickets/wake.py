@@ -7,7 +7,9 @@ from knossosd.tickets.ending import Ended
 
 
 class Wake(NamedTuple):
-    """`worker` tells a worker that a ticket waits; `courier` has the webhooks of ended tickets delivered."""
+    """`worker` tells a worker that a ticket waits; `courier` has the webhooks of ended tickets delivered; `reader` has
+    a worker preview an upload, which is named by its sha256 and its file name."""
 
     worker: Callable[[int], object]
     courier: Callable[[Iterable[Ended | None]], object]
+    reader: Callable[[str, str], object]

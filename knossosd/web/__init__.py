@@ -4,8 +4,9 @@ server.py   the process: begin here
 app.py      all routes on one Bottle app, and what happens when one fails
 api.py      submitting, asking and retrieving;  forms.py  reading what is submitted;  access.py  who may
 lookup.py   looking tickets up, for many at once
-drop.py     uploads;  mirror.py  serving the mirror
+drop.py     uploads;  previews.py  what they hold;  mirror.py  serving the mirror
 live.py     watching a ticket;  feed.py  one reader of events for all watchers;  socket.py  WebSockets
 ops.py      whether this server is well;  disk.py  how much room there is
-pages.py    the pages, with templates/ and static/
+pages.py    the pages, with templates/;  assets.py  what they need, in static/ and from Bootstrap
+fields.py   the page of a document's fields, out of its JSON Schema
 """

@@ -15,7 +15,7 @@ from knossosd.keyring import Keyring
 from knossosd.settings import Settings
 from knossosd.tickets.store import Tickets
 from knossosd.tickets.wake import Wake
-from knossosd.web import api, drop, live, mirror, monitor, ops, pages
+from knossosd.web import api, drop, live, mirror, monitor, ops, pages, previews
 from knossosd.web.answers import refused
 from knossosd.web.disk import Disk
 from knossosd.web.feed import Feed
@@ -45,6 +45,7 @@ def make_app(settings: Settings, tickets: Tickets, wake: Wake, feed: Feed) -> bo
     api.install(app, settings, keyring, tickets, lookup, wake, disk)
     monitor.install(app, settings, keyring, tickets, wake)
     drop.install(app, settings, keyring, disk)
+    previews.install(app, settings, keyring, wake)
     live.install(app, lookup, feed)
     mirror.install(app, settings)
     ops.install(app, settings, disk)

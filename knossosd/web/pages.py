@@ -1,41 +1,67 @@
-"""The pages for people, and the files that they need."""
+"""The pages for people. Each has a template of its own name, inside the frame that all share."""
 
 from pathlib import Path
 from typing import Any
 
 import bottle
-from bottle import HTTPResponse, SimpleTemplate, static_file
+from bottle import HTTPResponse, SimpleTemplate
 
 from knossosd import __version__
+from knossosd.repo.document import json_schema
 from knossosd.settings import Settings
+from knossosd.web.assets import Assets
+from knossosd.web.fields import parts
 
-HERE = Path(__file__).parent
+TEMPLATES = Path(__file__).parent / "templates"
 CONTENT_SECURITY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https: http:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https: http: data:; "
     "connect-src 'self' ws: wss:; base-uri 'none'; form-action 'self'"
 )
-TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+NAVIGATION = (("/converter", "Convert"), ("/tasks", "Tasks"), ("/docs/document", "Docs"))
+"""What the head of every page leads to."""
 
 
 def install(app: bottle.Bottle, settings: Settings) -> None:
     """Add the routes."""
-    templates = {path.stem: SimpleTemplate(path.read_text(encoding="utf-8")) for path in HERE.glob("templates/*.html")}
+    assets = Assets()
+    assets.install(app)
+    page = Pages(assets).page
+    app.get("/", callback=lambda: page("front", "knossosd: mods in, generated documents out"))
+    rules = {
+        "extensions": sorted(settings.upload_extensions) if settings.upload_path else [],
+        "largest": settings.max_content_length,
+    }
+    app.get("/converter", callback=lambda: page("converter", "Convert a mod", "submit.js", **rules))
+    described = parts(json_schema())
+    app.get("/docs/document", callback=lambda: page("document", "The repo document", parts=described))
+    app.get("/watch/<ticket:int>", callback=lambda ticket: page("watch", "Conversion", "watching.js", ticket=ticket))
+    app.get("/tasks", callback=lambda: page("tasks", "Tasks", "tasks.js", is_open=settings.open_monitor))
 
-    def page(name: str, **values: Any) -> HTTPResponse:
-        body = templates[name].render(version=__version__, **values)
-        frame = templates["frame"].render(body=body, page=name, version=__version__)
-        headers = {"Content-Type": "text/html; charset=UTF-8", "Content-Security-Policy": CONTENT_SECURITY}
+
+class Pages:
+    """The templates, and the frame around them."""
+
+    def __init__(self, assets: Assets) -> None:
+        self._assets = assets
+        self._templates = {
+            path.stem: SimpleTemplate(path.read_text(encoding="utf-8")) for path in TEMPLATES.glob("*.html")
+        }
+
+    def page(self, name: str, title: str, module: str | None = None, **values: Any) -> HTTPResponse:
+        """The page `name`, whose template gets `values`. `module` is the JavaScript module that brings it to life."""
+        asset = self._assets.link
+        frame = self._templates["frame"].render(
+            body=self._templates[name].render(asset=asset, **values),
+            title=title,
+            module=module,
+            asset=asset,
+            version=__version__,
+            navigation=NAVIGATION,
+            here=bottle.request.path,
+        )
+        headers = {
+            "Content-Type": "text/html; charset=UTF-8",
+            "Content-Security-Policy": CONTENT_SECURITY,
+            "Cache-Control": "no-cache",
+        }
         return HTTPResponse(frame, 200, headers)
-
-    app.get("/", callback=lambda: page("front"))
-    app.get("/converter", callback=lambda: page("converter"))
-    app.get("/watch/<ticket:int>", callback=lambda ticket: page("watch", ticket=ticket))
-    app.get("/tasks", callback=lambda: page("tasks", is_open=settings.open_monitor))
-    app.get("/static/<name>", callback=_static)
-
-
-def _static(name: str) -> HTTPResponse:
-    kind = TYPES.get(Path(name).suffix, "application/octet-stream")
-    # Other sites embed the client, so it must be theirs to load; and it must not grow old in their caches.
-    headers = {"Access-Control-Allow-Origin": "*", "Cache-Control": "no-cache"}
-    return static_file(name, root=str(HERE / "static"), mimetype=kind, headers=headers)

@@ -2,13 +2,14 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import redis
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from knossosd.settings import Settings
+from knossosd.settings import CHECKOUT, Settings
 from knossosd.tickets.store import Tickets
 from tests import checkouts
 from tests.checkouts import Checkout
@@ -41,6 +42,27 @@ def page(browser: Browser) -> Iterator[Page]:
     yield page
     page.close()
     assert errors == []
+
+
+Shoot = Callable[[str], None]
+
+
+@pytest.fixture
+def shoot(page: Page, tmp_path: Path) -> Shoot:
+    """Takes pictures of the page: light, dark and on a phone. With `SCREENSHOTS=1` they go to docs/screenshots/."""
+    folder = CHECKOUT / "docs" / "screenshots" if os.environ.get("SCREENSHOTS") else tmp_path
+
+    def take(name: str) -> None:
+        for scheme, width, suffix in (("light", 1100, ""), ("dark", 1100, "-dark"), ("light", 360, "-phone")):
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            page.set_viewport_size({"width": width, "height": 800})
+            page.wait_for_timeout(50)  # the browser lays out the page anew
+            page.screenshot(path=folder / f"{name}{suffix}.png", full_page=True, animations="disabled")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, "the page is wider than the screen"
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size({"width": 1100, "height": 800})
+
+    return take
 
 
 @pytest.fixture(scope="package")

@@ -1,8 +1,6 @@
 """The pages and the embeddable client, in a real browser."""
 
-import json
 import threading
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -13,7 +11,7 @@ from knossosd.tickets.ending import Outcome
 from knossosd.tickets.execution import Execution
 from knossosd.tickets.store import Receipt, Tickets
 from tests import checkouts, hosts
-from tests.checkouts import KEY, Checkout, a_document, wait_until
+from tests.checkouts import KEY, Checkout, wait_until
 
 
 @pytest.fixture
@@ -57,26 +55,6 @@ def test_a_captcha_is_answered_in_the_page(web: Checkout, tickets: Tickets, rece
     asking.join(10)
     assert answers == ["xyzzy"]
     execution.finish(Outcome("{}"))
-
-
-def test_submitting_from_the_page(web: Checkout, tickets: Tickets, page: Page) -> None:
-    page.goto(f"{web.url}/converter")
-    page.locator("textarea").fill('{"id": "a"}')
-    page.locator("input[name=passwd]").fill("wrong")
-    page.get_by_role("button", name="Convert").click()
-    expect(page.get_by_role("alert")).to_contain_text("API key: is not known here")
-    page.locator("input[name=passwd]").fill(KEY)
-    page.get_by_role("button", name="Convert").click()
-    expect(page.get_by_role("alert")).to_contain_text("packages: is missing")
-    page.locator("textarea").fill(json.dumps(a_document("https://host.example/a.7z")))
-    page.get_by_role("button", name="Convert").click()
-    expect(page.locator("#cv-log")).to_contain_text("The task is queued")
-    [ticket] = tickets.all()
-    warning = Finding(Code.CASE_CONFLICT, "Twins.", "Rename them.", mod="my_mod")
-    claimed(tickets, ticket.number).finish(Outcome('{"mods":[]}', warnings=(warning,)))
-    expect(page.locator("#outcome")).to_contain_text("my_mod: Twins. Rename them.")
-    expect(page.locator("#outcome pre")).to_contain_text('"mods": []')
-    assert page.evaluate("sessionStorage.getItem('knossosd-key')") == KEY
 
 
 def test_the_task_list_asks_for_the_key(web: Checkout, tickets: Tickets, receipt: Receipt, page: Page) -> None:
@@ -208,11 +186,3 @@ def test_the_client_comes_back_after_a_restart(valkey: str, tickets: Tickets, re
         expect(page.locator("#cv-pg-display")).to_have_text("Done", timeout=30_000)
         assert page.locator("#cv-log").inner_text().split("\n") == ["INFO: before", "INFO: meanwhile"]
         wait_until(lambda: copy.get("/schema.json"), "the server answers")
-
-
-@pytest.mark.parametrize("name", ["", "converter", "tasks"])
-def test_pages_fit_a_phone(web: Checkout, page: Page, name: str, tmp_path: Path) -> None:
-    page.set_viewport_size({"width": 360, "height": 640})
-    page.goto(f"{web.url}/{name}")
-    page.screenshot(path=tmp_path / "page.png")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
