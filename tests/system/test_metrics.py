@@ -47,8 +47,8 @@ def test_what_an_installation_does_is_counted(installation: Checkout, host: Host
     assert rise("submissions_total") == 3
     assert rise("tickets_total", "succeeded") == 2
     assert rise("tickets_total", "failed", error["code"]) == 1
-    assert rise("duration_seconds_count", "waiting") == rise("duration_seconds_count", "whole") == 3
-    assert rise("duration_seconds_count", "publishing") == 2
+    assert rise("stage_duration_seconds_count", "waiting") == rise("stage_duration_seconds_count", "whole") == 3
+    assert rise("stage_duration_seconds_count", "publishing") == 2
     assert rise("downloaded_bytes_total") >= len(content) + 106
     assert rise("mirrored_bytes_total") == 2 * len(content)
     assert rise("cache_lookups_total", "manifest", "hit") >= 1
@@ -84,8 +84,8 @@ def test_a_worker_that_is_killed_is_counted_and_its_ticket_once(
     found = samples(scraped(impatient))
     assert value(found, "lease_expiries_total") == 1
     assert value(found, "tickets_total", "succeeded") == 1
-    assert value(found, "duration_seconds_count", "waiting") == 2
-    assert value(found, "duration_seconds_count", "whole") == 1
+    assert value(found, "stage_duration_seconds_count", "waiting") == 2
+    assert value(found, "stage_duration_seconds_count", "whole") == 1
     assert value(found, "mirrored_bytes_total") == len(content)
 
 
