@@ -234,7 +234,8 @@ class Storm:
         assert totals["submissions"] == totals["tickets succeeded"] == len(self.cases)
         ends = sum(count for field, count in totals.items() if field.startswith("tickets "))
         assert Durations.of(Duration.WHOLE, totals).count == ends
-        attempts = sum(self.redis().hincrby(keys.record(case.receipt.ticket), "attempt", 0) for case in self.cases)
+        records = [self.redis().hgetall(keys.record(case.receipt.ticket)) for case in self.cases]
+        attempts = sum(int(record["attempt"]) for record in records)
         assert Durations.of(Duration.WAITING, totals).count >= attempts >= len(self.cases)
 
     def _verify_case(self, case: Case) -> None:
