@@ -1,5 +1,6 @@
 """The upload door."""
 
+import gzip
 import hashlib
 import hmac
 import http.client
@@ -13,7 +14,8 @@ import pytest
 
 from tests.checkouts import KEY, Checkout, wait_until
 
-CONTENT = bytes(range(256)) * 4000
+MAGIC = b"7z\xbc\xaf\x27\x1c"
+CONTENT = MAGIC + bytes(range(256)) * 4000
 
 
 @pytest.fixture(autouse=True)
@@ -115,11 +117,29 @@ def test_a_body_without_a_file_is_denied(web: Checkout) -> None:
         assert drop(web, body)[:2] == (403, "Access denied")
 
 
+def test_a_file_that_is_no_archive_is_refused(web: Checkout) -> None:
+    before = uploads(web)
+    for content in (b"<!DOCTYPE html><script>alert(1)</script>", b"x" * 100_000, b"", bytes(2_000_000)):
+        assert drop(web, multipart(content))[:2] == (200, {"error": True, "message": "core.7z is no archive."})
+    assert uploads(web) == before
+
+
+def test_an_archive_may_have_the_name_of_another_one(web: Checkout) -> None:
+    """Knossos.NET packs a tar.gz for macOS and calls it .7z."""
+    assert drop(web, multipart(gzip.compress(b"tar"), "core.7z"))[1]["error"] is False
+
+
 def test_other_fields_do_not_matter(web: Checkout) -> None:
     other = b'--b\r\nContent-Disposition: form-data; name="note"\r\n\r\nhello\r\n'
-    assert drop(web, other + multipart(b"with a note"))[1]["size"] == 11
-    behind = multipart(b"with a note").removesuffix(b"--b--\r\n") + other + b"--b--\r\n"
-    assert drop(web, behind)[1]["sha256"] == hashlib.sha256(b"with a note").hexdigest()
+    content = MAGIC + b" with a note"
+    assert drop(web, other + multipart(content))[1]["size"] == len(content)
+    behind = multipart(content).removesuffix(b"--b--\r\n") + other + b"--b--\r\n"
+    assert drop(web, behind)[1]["sha256"] == hashlib.sha256(content).hexdigest()
+
+
+def test_a_crowd_of_fields_is_denied(web: Checkout) -> None:
+    other = b'--b\r\nContent-Disposition: form-data; name="note"\r\n\r\nhello\r\n'
+    assert drop(web, other * 100 + multipart(CONTENT))[:2] == (403, "Access denied")
 
 
 def bound(t: int, filename: str, size: int, key: str = KEY) -> str:
@@ -129,13 +149,14 @@ def bound(t: int, filename: str, size: int, key: str = KEY) -> str:
 
 def test_a_bound_token_is_good_for_its_file_only(web: Checkout) -> None:
     now = int(time.time())
-    token = {"t": now, "token": "-", "Authorization": bound(now, "core.7z", 5)}
-    assert drop(web, multipart(b"12345"), **token)[1]["size"] == 5
-    assert drop(web, multipart(b"1234"), **token)[:2] == (403, "Access denied")
-    assert drop(web, multipart(b"123456"), **token)[0] == 413
-    assert drop(web, multipart(b"12345", "other.7z"), **token)[:2] == (403, "Access denied")
-    token["Authorization"] = bound(now, "core.7z", 5, key="wrong")
-    assert drop(web, multipart(b"12345"), **token)[:2] == (403, "Access denied")
+    token = {"t": now, "token": "-", "Authorization": bound(now, "core.7z", 9)}
+    assert drop(web, multipart(MAGIC + b"123"), **token)[1]["size"] == 9
+    assert drop(web, multipart(MAGIC + b"12"), **token)[:2] == (403, "Access denied")
+    assert drop(web, multipart(MAGIC + b"1234"), **token)[0] == 413
+    assert drop(web, multipart(CONTENT), **token)[0] == 413
+    assert drop(web, multipart(MAGIC + b"123", "other.7z"), **token)[:2] == (403, "Access denied")
+    token["Authorization"] = bound(now, "core.7z", 9, key="wrong")
+    assert drop(web, multipart(MAGIC + b"123"), **token)[:2] == (403, "Access denied")
 
 
 def raw(web: Checkout, head: str, body: bytes = b"") -> bytes:
