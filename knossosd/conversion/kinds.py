@@ -1,7 +1,7 @@
 """What a file is, by how it begins: its name says nothing that can be relied on.
 
-Clients pack a `tar.gz` and call it `.7z`, so any archive is welcome under the name of any other one. Whether it is sound
-shows when it is read.
+Clients pack a `tar.gz` and call it `.7z`, so any archive is welcome under the name of any other one. Whether it is
+sound shows when it is read.
 """
 
 from pathlib import PurePath

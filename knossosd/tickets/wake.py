@@ -7,7 +7,9 @@ from knossosd.tickets.ending import Ended
 
 
 class Wake(NamedTuple):
-    """`worker` tells a worker that a ticket waits; `courier` has the webhooks of ended tickets delivered."""
+    """`worker` tells a worker that a ticket waits; `courier` has the webhooks of ended tickets delivered; `finisher`
+    has uploads in parts finished."""
 
     worker: Callable[[int], object]
     courier: Callable[[Iterable[Ended | None]], object]
+    finisher: Callable[[], object]

@@ -13,10 +13,11 @@ from bottle import HTTPResponse, request
 from knossosd import logs
 from knossosd.keyring import Keyring
 from knossosd.settings import Settings
+from knossosd.tickets.chunked import ChunkedUploads
 from knossosd.tickets.quota import UploadQuota
 from knossosd.tickets.store import Tickets
 from knossosd.tickets.wake import Wake
-from knossosd.web import api, drop, live, mirror, monitor, ops, pages
+from knossosd.web import api, chunked, drop, live, mirror, monitor, ops, pages
 from knossosd.web.answers import refused
 from knossosd.web.bodies import BodyLimit, is_large
 from knossosd.web.disk import Disk
@@ -49,6 +50,7 @@ def make_app(settings: Settings, tickets: Tickets, wake: Wake, feed: Feed) -> bo
     api.install(app, settings, keyring, tickets, lookup, wake, disk)
     monitor.install(app, settings, keyring, tickets, wake)
     drop.install(app, settings, keyring, disk, quota)
+    chunked.install(app, settings, keyring, ChunkedUploads(tickets.client, settings), wake, disk, quota)
     live.install(app, lookup, feed)
     mirror.install(app, settings)
     ops.install(app, settings, disk)
