@@ -9,13 +9,13 @@ from typing import Any
 import bottle
 from bottle import request
 
-from knossosd.settings import MIB
+from knossosd.settings import KIB
 from knossosd.web.answers import refused
 
 SMALL = 64 * 1024
 """Bytes of a body that any route lets pass, whether it wants one or not."""
 
-PIECE = MIB
+PIECE = 256 * KIB
 
 
 class CutOff(Exception):
