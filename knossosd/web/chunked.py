@@ -20,6 +20,7 @@ from bottle import HTTPResponse, request
 from knossosd.conversion.disk import FULL
 from knossosd.conversion.kinds import HEAD, ending_of, keeps_its_promise
 from knossosd.conversion.parts import Gone, PartFiles
+from knossosd.conversion.uploads import Uploads
 from knossosd.faults import Code
 from knossosd.keyring import Keyring, Scope
 from knossosd.settings import Settings
@@ -84,6 +85,7 @@ class _Api:
         self.keyring = keyring
         self.chunked = chunked
         self.files = PartFiles.from_settings(settings)
+        self.uploads = Uploads.from_settings(settings)
         self.wake = wake
         self.disk = disk
         self.quota = quota
@@ -96,11 +98,11 @@ class _Api:
             raise refused(400, str(error)) from None
         offered = form.get("passwd") or offered_key(request.environ)
         key = self.keyring.find(offered if isinstance(offered, str) else None, Scope.UPLOAD)
-        if key is None or self.settings.upload_path is None:
+        if key is None or self.uploads is None:
             raise refused(403, "Access denied")
         upload = Chunked.begin(key.owner, *self._wanted(form))
         before = self.chunked.announced(upload)
-        if before and before.state is ChunkedState.OPEN and not in_thread(self.files.has, before.id):
+        if before and not in_thread(self._is_there, before):
             self.chunked.forget(before.id)
             before = None
         return self._described(before or self._begun(upload), with_token=True)
@@ -169,6 +171,13 @@ class _Api:
         if int(size) > limit:
             raise refused(413, f"Files of more than {limit} bytes are not taken.")
         return filename, int(size), sha256.lower()
+
+    def _is_there(self, upload: Chunked) -> bool:
+        """Whether there still is what Redis remembers of an upload."""
+        assert self.uploads is not None
+        if upload.state is ChunkedState.DONE:
+            return (self.uploads.folder / upload.sha256).exists()
+        return self.files.has(upload.id)
 
     def _begun(self, upload: Chunked) -> Chunked:
         """A new upload, with its room on the disk; or one of the same file that was begun at the same moment."""

@@ -14,10 +14,10 @@ import secrets
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import bottle
 import multipart
@@ -208,13 +208,14 @@ class _Door:
 
 
 class _Content:
-    """What comes, on its way into `file`. The thread that writes it computes its digest as well."""
+    """What comes, on its way into a fresh file below `folder`. Who writes it computes its digest as well."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self.path = Path(file.name)
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = tempfile.NamedTemporaryFile(prefix="upload-", dir=folder, delete=False)  # noqa: SIM115
+        self.path = Path(self._file.name)
         self.head = b""
         self.size = 0
-        self._file = file
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._sha256 = hashlib.sha256()
 
@@ -234,16 +235,21 @@ class _Content:
         self._file.flush()
         return Digest(self.size, self._md5.hexdigest(), self._sha256.hexdigest())
 
+    def remove(self) -> None:
+        """Remove the file; its content may have other names now."""
+        self.path.unlink(missing_ok=True)
+        with suppress(OSError):  # a full disk takes not even what was kept back
+            self._file.close()
+
 
 @contextmanager
 def _incoming(folder: Path) -> Iterator[_Content]:
     """A file on the mirror's file system that is gone when the block is left."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(prefix="upload-", dir=folder, delete=False) as file:
-        try:
-            yield _Content(file)
-        finally:
-            in_thread(Path(file.name).unlink, missing_ok=True)
+    content = in_thread(_Content, folder)
+    try:
+        yield content
+    finally:
+        in_thread(content.remove)
 
 
 def _events(length: int) -> Iterator[Any]:

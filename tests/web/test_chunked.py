@@ -223,6 +223,22 @@ def test_an_upload_whose_files_are_gone_begins_anew(client: Client, finisher: Fi
     client.give_up(fresh)
 
 
+def test_a_file_that_was_uploaded_already_need_not_be_sent_unless_it_is_gone(
+    web: Checkout, client: Client, finisher: Finisher
+) -> None:
+    content = MAGIC + b"once more"
+    sha256 = hashlib.sha256(content).hexdigest()
+    client.send(upload := client.begin(content, sha256=sha256), 0, content)
+    client.ask("POST", f"/{upload['id']}/finish")
+    finisher.run()
+    again = client.begin(content, sha256=sha256)
+    assert (again["state"], again["url"]) == ("DONE", f"{web.url}/mirror/uploads/{sha256}")
+    (web.folder / "var" / "mirror" / "uploads" / sha256).unlink()
+    fresh = client.begin(content, sha256=sha256)
+    assert (fresh["state"], fresh["missing"]) == ("OPEN", [0])
+    client.give_up(fresh)
+
+
 def test_what_is_no_archive_is_refused_with_the_first_part(client: Client) -> None:
     page = b"<!DOCTYPE html>" * 100
     upload = client.begin(page)
