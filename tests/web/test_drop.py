@@ -8,6 +8,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -75,6 +76,13 @@ def test_an_upload_gets_its_link(web: Checkout) -> None:
     connection.request("GET", f"/mirror/uploads/{digest}")
     assert connection.getresponse().read() == CONTENT
     connection.close()
+
+
+def test_the_same_file_may_come_from_many_at_once(web: Checkout) -> None:
+    """What is stored is read for that, in whichever thread; and nobody waits for another one."""
+    with ThreadPoolExecutor(16) as threads:
+        answers = list(threads.map(lambda _: drop(web, multipart(CONTENT)), range(48)))
+    assert {answer[1]["sha256"] for answer in answers} == {hashlib.sha256(CONTENT).hexdigest()}
 
 
 def test_browsers_may_ask_first(web: Checkout) -> None:
@@ -184,5 +192,5 @@ def test_an_upload_that_breaks_off_leaves_nothing(web: Checkout) -> None:
     with socket.create_connection(("127.0.0.1", web.port), timeout=10) as connection:
         head = f"POST /drop/{now}/{old_token(now)}/0 HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
         head += "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
-        connection.sendall(head.encode() + multipart(bytes(500_000))[:400_000])
+        connection.sendall(head.encode() + multipart(MAGIC + bytes(500_000))[:400_000])
     assert uploads(web) == before
