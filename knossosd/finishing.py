@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import redis
+
 from knossosd.conversion.disk import FULL, disk_full
 from knossosd.conversion.errand import Check
 from knossosd.conversion.observer import Cancelled
@@ -54,7 +56,12 @@ class Finisher:
         seen: set[str] = set()
         while waiting := [upload for upload in self.chunked.finishing() if upload not in seen]:
             seen.add(waiting[0])
-            self.finish(waiting[0])
+            try:
+                self.finish(waiting[0])
+            except redis.RedisError:
+                raise
+            except Exception:  # the border of one upload: the next one is not to blame
+                log.exception("the upload %s cannot be finished", waiting[0])
 
     def finish(self, name: str) -> None:
         """Finish one, unless somebody else is at it, or it was given up."""
@@ -65,14 +72,17 @@ class Finisher:
         try:
             with self.files.sealed(name) as file:
                 try:
-                    sent, tell = self.chunked.sent(upload), self._teller(upload)
-                    self._conclude(upload, file, examine(file, upload.part_size, sent, tell, self.check))
+                    self._conclude(upload, file, self._examined(upload, file))
                 except OSError as error:
                     self._put_off(upload, error)
         except Gone:
             self.chunked.failed(name, Finding(Code.INTERNAL, "What was sent is not there any more.", ANEW))
         except (Busy, Cancelled):  # who has it will see to it, or who comes when this process has ended
             return
+
+    def _examined(self, upload: Chunked, file: Path) -> Examined:
+        sent, tell = self.chunked.sent(upload), self._teller(upload)
+        return examine(file, upload.parts, upload.part_size, sent, advance=tell, check=self.check)
 
     def _conclude(self, upload: Chunked, file: Path, examined: Examined) -> None:
         """Publish what was read, if it is what was sent."""
@@ -98,10 +108,10 @@ class Finisher:
 
         The file stays sealed, as the store may have a link of it already.
         """
-        log.error("the upload %s cannot be finished: %s", upload.id, error)
         full = disk_full().finding
         finding = full if error.errno in FULL else Finding(Code.INTERNAL, "The server's disk failed.", LATER)
-        self.chunked.reopen(upload.id, [], finding)
+        if self.chunked.reopen(upload.id, [], finding):  # it was not given up meanwhile
+            log.error("the upload %s cannot be finished: %s", upload.id, error)
 
     def _teller(self, upload: Chunked) -> Callable[[int], None]:
         """Tells how far it is, not more often than anybody looks."""

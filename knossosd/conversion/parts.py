@@ -147,14 +147,16 @@ class PartFiles:
         return lock
 
 
-def examine(file: Path, part_size: int, sent: Mapping[int, str], advance: Advance, check: Check) -> Examined:
-    """Read a whole file, whose parts have `part_size` bytes and were sent with these sha256, by number.
+def examine(
+    file: Path, parts: int, part_size: int, sent: Mapping[int, str], *, advance: Advance, check: Check
+) -> Examined:
+    """Read a whole file of so many `parts` of `part_size` bytes, which were sent with these sha256, by number.
 
     `advance` is told the bytes that were read so far. Raises what `check` raises.
     """
     digester, damaged = Digester(), []
     with file.open("rb") as content:
-        for number in range(len(sent)):
+        for number in range(parts):
             part, left = hashlib.sha256(), part_size
             while left and (data := content.read(min(CHUNK, left))):
                 check()
@@ -162,7 +164,7 @@ def examine(file: Path, part_size: int, sent: Mapping[int, str], advance: Advanc
                 part.update(data)
                 left -= len(data)
                 advance(digester.size)
-            if part.hexdigest() != sent[number]:
+            if part.hexdigest() != sent.get(number):
                 damaged.append(number)
     return Examined(digester.digest(), damaged)
 

@@ -39,6 +39,14 @@ redis.call('EXPIRE', KEYS[1], ARGV[2])
 return ARGV[3]
 """
 
+BEGIN_PART = """
+-- keys: record, parts; arguments: number, sha256
+if redis.call('HGET', KEYS[1], 'state') ~= 'OPEN' then return 'closed' end
+if redis.call('HGET', KEYS[2], ARGV[1]) == ARGV[2] then return 'known' end
+redis.call('HDEL', KEYS[2], ARGV[1])
+return 'wanted'
+"""
+
 NOTE_PART = """
 -- keys: record, parts, what the owner announced; arguments: number, sha256, lifetime in seconds
 if redis.call('HGET', KEYS[1], 'state') ~= 'OPEN' then return 0 end
@@ -86,10 +94,18 @@ class ChunkedState(StrEnum):
     FAILED = "FAILED"
 
 
+class PartState(StrEnum):
+    """How it is with a part that somebody wants to send."""
+
+    CLOSED = "closed"  # the upload takes none any more
+    KNOWN = "known"
+    WANTED = "wanted"
+
+
 @dataclass(frozen=True, slots=True)
 class Chunked:
-    """One upload in parts. `sha256` is what its submitter announced, if anything; `url` and `digest` are known when it
-    is DONE. `progress` runs from 0 to 1 while it is FINISHING."""
+    """One upload in parts. `sha256` is what its submitter announced, if anything, and when it is DONE that of the file;
+    then it has a `url`, too. `progress` runs from 0 to 1 while it is FINISHING."""
 
     id: str
     token: str
@@ -177,13 +193,10 @@ class ChunkedUploads:
         parts = cast(dict[str, str], self._client.hgetall(keys.parts(upload.id)))
         return {int(number): sha256 for number, sha256 in parts.items()}
 
-    def sent_part(self, upload: Chunked, number: int) -> str | None:
-        """The sha256 of one part that came; None when it did not."""
-        return cast(str | None, self._client.hget(keys.parts(upload.id), str(number)))
-
-    def drop_part(self, upload: Chunked, number: int) -> None:
-        """Another content of this part is about to come."""
-        self._client.hdel(keys.parts(upload.id), str(number))
+    def begin_part(self, upload: Chunked, number: int, sha256: str) -> PartState:
+        """What is to be done with a part that is about to come. When it is WANTED, what came of it before is void."""
+        names = [keys.chunked(upload.id), keys.parts(upload.id)]
+        return PartState(cast(str, self._client.eval(BEGIN_PART, len(names), *names, number, sha256)))
 
     def note_part(self, upload: Chunked, number: int, sha256: str) -> bool:
         """A part has come; False when the upload takes none any more."""

@@ -49,7 +49,7 @@ def is_large(environ: Mapping[str, Any]) -> bool:
 def announced_length(environ: Mapping[str, Any]) -> int | None:
     """The length of the body in bytes, if the request says it."""
     length: str = environ.get("CONTENT_LENGTH", "")
-    return int(length) if length.isdecimal() else None
+    return int(length) if length.isdecimal() else None  # gevent refuses those that are no numbers, or too long
 
 
 def pieces(environ: Mapping[str, Any], length: int) -> Iterator[bytes]:

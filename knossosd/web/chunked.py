@@ -24,7 +24,7 @@ from knossosd.conversion.uploads import Uploads
 from knossosd.faults import Code
 from knossosd.keyring import Keyring, Scope
 from knossosd.settings import Settings
-from knossosd.tickets.chunked import Chunked, ChunkedState, ChunkedUploads
+from knossosd.tickets.chunked import Chunked, ChunkedState, ChunkedUploads, PartState
 from knossosd.tickets.quota import UploadQuota
 from knossosd.tickets.store import QuotaReached
 from knossosd.tickets.wake import Wake
@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 ID = re.compile(r"[0-9a-f]{16}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
+SECONDS = re.compile(r"[0-9]{1,3}")
 
 LONGEST_WAIT = 30
 """Seconds that somebody who watches is kept waiting for an outcome; then he asks again."""
@@ -109,8 +110,8 @@ class _Api:
 
     def status(self, upload: str) -> HTTPResponse:
         """How an upload is doing; with `?wait=<seconds>`, not before there is an outcome of its finishing."""
-        wait = request.query.get("wait", "0")
-        deadline = time.monotonic() + min(int(wait) if wait.isdecimal() else 0, LONGEST_WAIT)
+        wait = request.query.get("wait", "")
+        deadline = time.monotonic() + min(int(wait) if SECONDS.fullmatch(wait) else 0, LONGEST_WAIT)
         found = self._found(upload)
         while found.state is ChunkedState.FINISHING and time.monotonic() < deadline:
             gevent.sleep(LOOK)
@@ -126,15 +127,15 @@ class _Api:
             raise refused(404, f"The parts are numbered from 0 to {found.parts - 1}.", Connection="close")
         if announced_length(request.environ) != found.length_of(number):
             raise refused(400, f"Part {number} has {found.length_of(number)} bytes.", Connection="close")
-        before = self.chunked.sent_part(found, number)
-        if before == sha256:
-            self._read(found, number, sha256, lambda _offset, _piece: None)
-        else:
-            if before:
-                self.chunked.drop_part(found, number)
-            self._read(found, number, sha256, lambda offset, piece: self.files.write(found.id, offset, piece))
-            if not self.chunked.note_part(found, number, sha256):
+        match self.chunked.begin_part(found, number, sha256):
+            case PartState.CLOSED:
                 raise _closed()
+            case PartState.KNOWN:
+                self._read(found, number, sha256, lambda _offset, _piece: None)
+            case PartState.WANTED:
+                self._read(found, number, sha256, lambda offset, piece: self.files.write(found.id, offset, piece))
+                if not self.chunked.note_part(found, number, sha256):
+                    raise _closed()
         return json_answer(200, {"error": False, "part": number})
 
     def finish(self, upload: str) -> HTTPResponse:
@@ -161,7 +162,8 @@ class _Api:
     def _wanted(self, form: dict[str, Any]) -> tuple[str, int, str]:
         """The name, the size and, or else empty, the sha256 of the file that is announced."""
         filename, size, sha256 = (str(form.get(name) or "") for name in ("filename", "size", "sha256"))
-        if ending_of(filename) not in self.settings.upload_extensions or len(filename) > MAX_NAME:
+        is_name = len(filename) <= MAX_NAME and filename.isprintable()
+        if not is_name or ending_of(filename) not in self.settings.upload_extensions:
             raise refused(400, "Invalid filename!")
         if not re.fullmatch(r"[1-9][0-9]{0,15}", size):
             raise refused(400, "size: must be the file's size in bytes")

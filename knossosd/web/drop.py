@@ -10,6 +10,7 @@ HMAC-SHA256, with the API key, over `<t>:<file name>:<size>`. Whoever has the ke
 import hashlib
 import hmac
 import json
+import re
 import secrets
 import tempfile
 import time
@@ -44,6 +45,8 @@ SPARE = 64 * 1024
 
 MAX_FIELDS = 20
 
+SIZE = re.compile(r"[0-9]{1,16}")
+
 BOUND = "-"
 """What stands in the path in place of the old token."""
 
@@ -73,7 +76,8 @@ class Permission:
         if self.mac is None:
             return True
         message = f"{self.time}:{filename}:{self.size}".encode()
-        return hmac.compare_digest(hmac.new(self.signer.encode(), message, hashlib.sha256).hexdigest(), self.mac)
+        expected = hmac.new(self.signer.encode(), message, hashlib.sha256).hexdigest()
+        return hmac.compare_digest(expected.encode(), self.mac.encode())
 
 
 def install(
@@ -125,7 +129,7 @@ class _Door:
         owner = Key(f"API_KEYS[{kid}]", digest_of(plain)).owner
         scheme, _, credentials = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
         size, _, mac = credentials.partition(":")
-        if token == BOUND and scheme == "Knossos" and size.isdecimal():
+        if token == BOUND and scheme == "Knossos" and SIZE.fullmatch(size):
             return Permission(owner, t, plain, int(size), mac)
         expected = hashlib.sha256(f"{plain}{t}".encode()).hexdigest()
         if not hmac.compare_digest(token.encode(), expected.encode()):

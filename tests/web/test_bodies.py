@@ -60,6 +60,13 @@ def test_so_do_addresses_where_there_is_nothing(web: Checkout, line: str, status
     assert b"\r\nconnection: close\r\n" in answer.lower()
 
 
+@pytest.mark.parametrize("length", ["9" * 5000, "-1", "1e3", "+5", "1_0", "0x10", "²"])
+def test_a_length_that_is_no_number_is_no_length(web: Checkout, length: str) -> None:
+    for path in ("/api/uploads", "/drop/1/x/0", "/healthz"):
+        answer = ask(web, f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}")
+        assert answer.split()[1][:1] == b"4", (path, answer)
+
+
 @pytest.mark.parametrize("length", [0, 1, SMALL])
 def test_a_small_body_that_nobody_wanted_does_no_harm(web: Checkout, length: int) -> None:
     head = f"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"

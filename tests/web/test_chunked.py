@@ -253,6 +253,8 @@ def test_what_is_no_archive_is_refused_with_the_first_part(client: Client) -> No
         ({"filename": "core.exe"}, 400),
         ({"filename": ""}, 400),
         ({"filename": "a" * 300 + ".7z"}, 400),
+        ({"filename": "\ud800.7z"}, 400),
+        ({"filename": "a\nb.7z"}, 400),
         ({"size": 0}, 400),
         ({"size": -1}, 400),
         ({"size": "1e3"}, 400),
@@ -299,11 +301,18 @@ def test_a_part_has_its_length_and_its_checksum(client: Client) -> None:
 def test_an_upload_that_is_being_finished_takes_no_part_and_may_be_given_up(
     web: Checkout, client: Client, finisher: Finisher
 ) -> None:
+    content = MAGIC + b"closed"
+    upload = client.begin(content)
+    client.send(upload, 0, content)
+    client.ask("POST", f"/{upload['id']}/finish")
+    assert client.send(upload, 0, MAGIC + b"_ late")[0] == 409
+    finisher.run()
+    assert client.ask("GET", f"/{upload['id']}")[1]["sha256"] == hashlib.sha256(content).hexdigest()
+    client.give_up(upload)
     content = MAGIC + b"given up"
     upload = client.begin(content)
     client.send(upload, 0, content)
     client.ask("POST", f"/{upload['id']}/finish")
-    assert client.send(upload, 0, MAGIC + b"too late")[0] == 409
     client.give_up(upload)
     finisher.run()
     assert hashlib.sha256(content).hexdigest() not in uploads(web)
