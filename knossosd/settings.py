@@ -193,6 +193,11 @@ class Settings(BaseModel):
         return (self.mirror_path or VAR) / ".work"
 
     @property
+    def parts_path(self) -> Path:
+        """Where uploads lie that come in parts: on the mirror's file system as well."""
+        return (self.mirror_path or VAR) / ".parts"
+
+    @property
     def store_path(self) -> Path:
         """Where every content is kept once; the mirror's names are links to it."""
         return (self.mirror_path or VAR) / ".store"

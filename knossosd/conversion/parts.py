@@ -60,7 +60,7 @@ class PartFiles:
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """The files of an installation."""
-        return cls(settings.work_path / "parts", settings.parts_lifetime)
+        return cls(settings.parts_path, settings.parts_lifetime)
 
     def reserve(self, name: str, size: int) -> None:
         """Make a file of `size` bytes, which has its room on the disk although nothing was written yet."""

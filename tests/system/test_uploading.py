@@ -5,8 +5,10 @@ import random
 import sys
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.checkouts import KEY, Checkout, wait_until
@@ -76,17 +78,23 @@ def test_uploads_are_finished_although_upkeep_is_killed_over_them(own_installati
             ask_for(own_installation, "look_after_uploads")
         wait_until(is_done, "the upload is finished")
         assert client.ask("GET", f"/{upload['id']}")[1]["sha256"] == sha256
-    parts = own_installation.folder / "var" / "mirror" / ".work" / "parts"
+    parts = own_installation.folder / "var" / "mirror" / ".parts"
     assert list(parts.iterdir()) == []
 
 
-def kill(installation: Checkout, words: str) -> None:
-    """Kill the processes of the installation with these words in their call, and wait until there are others."""
-    found = wait_until(lambda: [one for one in installation.processes() if words in one.cmdline()], f"{words} runs")
-    for process in found:
+def kill(installation: Checkout, word: str) -> None:
+    """Kill the processes of the installation with this word in their call, and wait until there are others."""
+    found = wait_until(lambda: running(installation, word), f"{word} runs")
+    for process in found.values():
         process.kill()
-    gone = {process.pid for process in found}
-    wait_until(
-        lambda: [one for one in installation.processes() if words in one.cmdline() and one.pid not in gone],
-        f"{words} runs again",
-    )
+    wait_until(lambda: running(installation, word).keys() - found.keys(), f"{word} runs again")
+
+
+def running(installation: Checkout, word: str) -> dict[int, psutil.Process]:
+    """The processes of the installation with this word in their call, by their ids."""
+    found = {}
+    for process in installation.processes():
+        with suppress(psutil.Error):  # it has just ended
+            if word in process.cmdline():
+                found[process.pid] = process
+    return found

@@ -42,10 +42,10 @@ def finisher(web: Checkout, redis_client: redis.Redis, settings: Settings) -> Fi
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(web: Checkout) -> Iterator[None]:
-    """Whatever an upload came to, no file of it stays in the work folder."""
+    """Whatever an upload came to, no file of it stays."""
     yield
-    work = web.folder / "var" / "mirror" / ".work"
-    assert [path for path in work.rglob("*") if path.name != "parts"] == []
+    parts = web.folder / "var" / "mirror" / ".parts"
+    assert list(parts.rglob("*")) == []
 
 
 class Client:

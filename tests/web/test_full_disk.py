@@ -43,5 +43,5 @@ def test_an_upload_in_parts_has_its_room_before_anything_is_sent(web: Checkout) 
 
 
 def files(web: Checkout) -> list[Path]:
-    work = web.folder / "var" / "mirror" / ".work"
-    return [path for path in work.rglob("*") if path.is_file()]
+    mirror = web.folder / "var" / "mirror"
+    return [path for folder in (".work", ".parts", ".store") for path in (mirror / folder).rglob("*") if path.is_file()]
