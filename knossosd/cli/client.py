@@ -87,7 +87,7 @@ class Server:
     def begin_upload(self, filename: str, size: int, sha256: str) -> dict[str, Any]:
         """Begin to upload a file in parts, or go on with it; returns the upload."""
         fields = {"passwd": self._key, "filename": filename, "size": str(size), "sha256": sha256}
-        answer = self._post("/api/uploads", fields)
+        answer = self._post("/api/chunked", fields)
         if answer["error"]:
             raise Stop(Exit.FAILED, f"The server does not take {filename}: {answer['message']}")
         return answer
@@ -107,7 +107,7 @@ class Server:
 
     def _ask_of(self, upload: dict[str, Any], method: str, path: str, **options: Any) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {upload['token']}"}
-        return self._request(method, f"/api/uploads/{upload['id']}{path}", headers=headers, **options)
+        return self._request(method, f"/api/chunked/{upload['id']}{path}", headers=headers, **options)
 
     def events(self, ticket: int) -> Iterator[tuple[str, list[Any]]]:
         """What happens to a ticket until it is done: names and arguments.

@@ -61,7 +61,7 @@ def install(
 ) -> None:
     """Add the routes."""
     api = _Api(settings, keyring, chunked, wake, disk, quota)
-    path = "/api/uploads"
+    path = "/api/chunked"
     app.post(path, callback=_answering(api.begin))
     app.get(f"{path}/<upload>", callback=_answering(api.status))
     app.put(f"{path}/<upload>/parts/<number:int>", callback=_answering(api.part), reads_body=True)

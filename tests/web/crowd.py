@@ -60,15 +60,15 @@ def send_all_in_parts(web: Checkout, count: int, size: int) -> list[Any]:
 
     def send(number: int) -> Any:
         upload = _ask(
-            web, "POST", "/api/uploads", json.dumps({"filename": "core.7z", "size": size}), {**BEARER, **JSON}
+            web, "POST", "/api/chunked", json.dumps({"filename": "core.7z", "size": size}), {**BEARER, **JSON}
         )
         token = {"Authorization": f"Bearer {upload['token']}"}
         for part in range(upload["parts"]):
             length = min(upload["part_size"], size - part * upload["part_size"])
             first = number if part == 0 else None
-            path = f"/api/uploads/{upload['id']}/parts/{part}?sha256={_sha256(first, length)}"
+            path = f"/api/chunked/{upload['id']}/parts/{part}?sha256={_sha256(first, length)}"
             _ask(web, "PUT", path, _part(first, length), {**token, "Content-Length": str(length)})
-        return _ask(web, "GET", f"/api/uploads/{upload['id']}", None, token)
+        return _ask(web, "GET", f"/api/chunked/{upload['id']}", None, token)
 
     with ThreadPoolExecutor(count) as threads:
         return list(threads.map(send, range(count)))

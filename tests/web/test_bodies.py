@@ -19,7 +19,7 @@ from tests.checkouts import Checkout
 HUGE = 10**12
 OTHERWISE = {
     ("POST", "/drop/<t:int>/<token>/<kid:int>"): b"403",
-    ("PUT", "/api/uploads/<upload>/parts/<number:int>"): b"404",
+    ("PUT", "/api/chunked/<upload>/parts/<number:int>"): b"404",
     ("HEAD", "/mirror/<name:path>"): b"400",
 }
 """Routes that take large bodies, but not of strangers; and what gevent refuses by itself."""
@@ -62,7 +62,7 @@ def test_so_do_addresses_where_there_is_nothing(web: Checkout, line: str, status
 
 @pytest.mark.parametrize("length", ["9" * 5000, "-1", "1e3", "+5", "1_0", "0x10", "²"])
 def test_a_length_that_is_no_number_is_no_length(web: Checkout, length: str) -> None:
-    for path in ("/api/uploads", "/drop/1/x/0", "/healthz"):
+    for path in ("/api/chunked", "/drop/1/x/0", "/healthz"):
         answer = ask(web, f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}")
         assert answer.split()[1][:1] == b"4", (path, answer)
 
@@ -77,7 +77,7 @@ def test_a_small_body_that_nobody_wanted_does_no_harm(web: Checkout, length: int
 
 
 def test_whoever_asks_before_sending_is_not_told_to_go_on(web: Checkout) -> None:
-    for path in ("/api/uploads", "/api/converter/request", "/nowhere", "/drop/1/x/0"):
+    for path in ("/api/chunked", "/api/converter/request", "/nowhere", "/drop/1/x/0"):
         head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {HUGE}\r\nExpect: 100-continue"
         answer = ask(web, head)
         assert answer.count(b"HTTP/1.1") == 1, answer

@@ -60,7 +60,7 @@ class Client:
         if isinstance(body, dict):
             body, headers = json.dumps(body), {"Content-Type": "application/json", **headers}
         headers = {"Authorization": f"Bearer {self.token}", **headers}
-        self.connection.request(method, f"/api/uploads{path}", body, headers)
+        self.connection.request(method, f"/api/chunked{path}", body, headers)
         response = self.connection.getresponse()
         self.headers = dict(response.getheaders())
         text = response.read()
@@ -139,7 +139,7 @@ def test_a_part_that_breaks_off_is_missing_and_may_be_sent_again(web: Checkout, 
     upload = client.begin()
     other = Client(web)
     sha256 = hashlib.sha256(CONTENT[:PART]).hexdigest()
-    other.connection.putrequest("PUT", f"/api/uploads/{upload['id']}/parts/0?sha256={sha256}")
+    other.connection.putrequest("PUT", f"/api/chunked/{upload['id']}/parts/0?sha256={sha256}")
     other.connection.putheader("Authorization", f"Bearer {client.token}")
     other.connection.putheader("Content-Length", str(PART))
     other.connection.endheaders(CONTENT[: 3 * MIB])
@@ -325,7 +325,7 @@ def test_the_outcome_can_be_waited_for(web: Checkout, client: Client, finisher: 
     client.send(upload, 0, content)
     client.ask("POST", f"/{upload['id']}/finish")
     client.connection.request(
-        "GET", f"/api/uploads/{upload['id']}?wait=20", headers={"Authorization": f"Bearer {client.token}"}
+        "GET", f"/api/chunked/{upload['id']}?wait=20", headers={"Authorization": f"Bearer {client.token}"}
     )
     finisher.run()
     assert json.loads(client.connection.getresponse().read())["state"] == "DONE"
@@ -354,11 +354,11 @@ def test_whoever_finishes_may_be_killed_at_any_step(web: Checkout, client: Clien
 def test_pages_of_other_sites_may_upload_and_see_what_went_wrong(client: Client) -> None:
     for method, path in (("OPTIONS", ""), ("OPTIONS", "/a/parts/1"), ("GET", "/a"), ("POST", ""), ("PATCH", "/a")):
         client.token = "none"
-        client.connection.request(method, f"/api/uploads{path}")
+        client.connection.request(method, f"/api/chunked{path}")
         response = client.connection.getresponse()
         response.read()
         assert response.getheader("Access-Control-Allow-Origin") == "*", (method, path, response.status)
-    client.connection.request("OPTIONS", "/api/uploads")
+    client.connection.request("OPTIONS", "/api/chunked")
     response = client.connection.getresponse()
     response.read()
     assert response.getheader("Access-Control-Allow-Methods") == "GET, POST, PUT, DELETE, OPTIONS"
@@ -369,7 +369,7 @@ def test_no_upload_stands_in_the_log_with_its_token(web: Checkout, client: Clien
     upload = client.begin()
     client.send(upload, 2)
     client.give_up(upload)
-    assert f"/api/uploads/{upload['id']}/parts/2" in web.logs()
+    assert f"/api/chunked/{upload['id']}/parts/2" in web.logs()
     assert upload["token"] not in web.logs()
 
 
