@@ -183,7 +183,8 @@ class _Api:
 
     def _begun(self, upload: Chunked) -> Chunked:
         """A new upload, with its room on the disk; or one of the same file that was begun at the same moment."""
-        if not self.disk.has_room(upload.size + KEPT_FREE):
+        # It may wait for its parts for a day, and conversions must go on meanwhile.
+        if not self.disk.has_room(upload.size + self.settings.min_free_disk + KEPT_FREE):
             raise _no_room()
         try:
             self.quota.spend(upload.owner, upload.id, upload.size)

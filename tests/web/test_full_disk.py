@@ -42,6 +42,14 @@ def test_an_upload_in_parts_has_its_room_before_anything_is_sent(web: Checkout) 
     client.give_up(client.begin(MAGIC + bytes(100_000)))
 
 
+def test_uploads_in_parts_leave_room_for_conversions(valkey: str) -> None:
+    with checkouts.checkout(REDIS=valkey, MIN_FREE_DISK=10**18) as copy:
+        copy.start_web()
+        client = Client(copy)
+        assert client.ask("POST", "", {"filename": "core.7z", "size": 10})[0] == 507
+        assert drop(copy, multipart(MAGIC))[0] == 200
+
+
 def files(web: Checkout) -> list[Path]:
     mirror = web.folder / "var" / "mirror"
     return [path for folder in (".work", ".parts", ".store") for path in (mirror / folder).rglob("*") if path.is_file()]
