@@ -40,6 +40,7 @@ class Code(StrEnum):
     LOCAL_FILE_MISSING = "local_file_missing"
     CHECKSUM_CHANGED = "checksum_changed"
     LINK_LEFT_OUT = "link_left_out"
+    UPLOAD_DAMAGED = "upload_damaged"
 
     # reading them
     ARCHIVE_UNREADABLE = "archive_unreadable"

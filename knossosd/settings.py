@@ -61,7 +61,11 @@ class Settings(BaseModel):
         default=frozenset({"7z", "rar", "zip", "gz", "xz", "bz2"}),
         description="Endings of file names that may be uploaded.",
     )
-    max_content_length: int = Field(default=GIB, gt=0, description="Largest upload.")
+    max_content_length: int = Field(default=GIB, gt=0, description="Largest upload in one request.")
+    max_upload_size: int = Field(default=50 * GIB, gt=0, description="Largest upload in parts.")
+    upload_quota: int | None = Field(
+        default=None, gt=0, description="Most bytes that one API key may upload in a day. Unset: any number."
+    )
 
     # the parts we stand on
     redis: str | None = Field(
@@ -87,6 +91,9 @@ class Settings(BaseModel):
         default=HOUR, ge=0, description="How long an archive that no mod published is kept in any case."
     )
     upload_lifetime: int = Field(default=7 * DAY, gt=0, description="How long an upload that no mod published is kept.")
+    parts_lifetime: int = Field(
+        default=DAY, gt=0, description="How long an upload in parts that is not finished is kept after its last part."
+    )
     verify_size: int = Field(
         default=50 * GIB, ge=0, description="Bytes of the mirror that are verified each night; 0 turns that off."
     )
@@ -195,6 +202,11 @@ class Settings(BaseModel):
     def work_path(self) -> Path:
         """Where archives lie while they are converted: on the mirror's file system, so that publishing is a link."""
         return (self.mirror_path or VAR) / ".work"
+
+    @property
+    def parts_path(self) -> Path:
+        """Where uploads lie that come in parts: on the mirror's file system as well."""
+        return (self.mirror_path or VAR) / ".parts"
 
     @property
     def store_path(self) -> Path:

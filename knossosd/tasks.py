@@ -1,4 +1,4 @@
-"""The two queues and their tasks: `huey` converts, `upkeep` delivers webhooks and does what recurs.
+"""The two queues and their tasks: `huey` converts, `upkeep` delivers webhooks, finishes uploads and does what recurs.
 
     huey_consumer knossosd.tasks.huey -k process     conversions, each in a process of its own
     huey_consumer knossosd.tasks.upkeep -k thread    never waits behind a conversion
@@ -12,6 +12,7 @@ site: couriers do, so nothing in the queue of `upkeep` stands behind a webhook.
 import json
 import logging
 import sys
+import threading
 import time
 from collections.abc import Iterable
 from functools import cache
@@ -34,14 +35,17 @@ from knossosd.conversion.store import Store
 from knossosd.conversion.toolbox import Toolbox
 from knossosd.couriers import Couriers
 from knossosd.faults import Code, Finding, InputFault, RemoteFault
+from knossosd.finishing import Finisher
 from knossosd.repo.document import DocumentLimits, parse
 from knossosd.repo.names import examples
 from knossosd.tickets import webhooks
+from knossosd.tickets.chunked import ChunkedUploads
 from knossosd.tickets.connection import connect, connect_once
 from knossosd.tickets.ending import Ended, Outcome, remove
 from knossosd.tickets.execution import Execution
 from knossosd.tickets.leases import SharedLeases
 from knossosd.tickets.outbox import DeliveryState, Outbox
+from knossosd.tickets.quota import UploadQuota
 from knossosd.tickets.reaper import expire_old, reap, unheard
 from knossosd.tickets.statistics import Statistics, StoreSize
 from knossosd.tickets.store import Tickets
@@ -58,6 +62,11 @@ except settings_module.SettingsError as error:
 
 ending = Errand()
 """What takes long in this process is a part of it: it is called off when the consumer is about to end."""
+
+FINISHERS = 2
+"""Uploads in parts that are finished at the same time; each takes one of the threads of `upkeep`."""
+
+_finishing = threading.BoundedSemaphore(FINISHERS)
 
 huey = Queue("knossosd.convert", "worker", settings)
 upkeep = Queue("knossosd.upkeep", "upkeep", settings)
@@ -188,6 +197,24 @@ def verify() -> None:
             log.info("verified %d published files, %d bytes", mirror.examined, mirror.reader.size)
 
 
+@upkeep.task(name="finish_uploads")
+def finish_uploads() -> None:
+    """Finish the uploads in parts that wait for it, unless enough threads do that already and will see them too."""
+    finisher = Finisher.from_settings(settings, chunked(), quota(), ending.check)
+    if finisher and _finishing.acquire(blocking=False):
+        try:
+            finisher.run()
+        finally:
+            _finishing.release()
+
+
+@upkeep.periodic_task(crontab(minute="*"), name="look_after_uploads")
+def look_after_uploads() -> None:
+    """See to it that uploads in parts are finished, whoever was killed over them."""
+    if chunked().finishing():
+        finish_uploads()
+
+
 @upkeep.on_shutdown(name="stop")
 def stop() -> None:
     """Worker threads that have nothing to do end first: they tell the one that is verifying, and await the couriers."""
@@ -202,7 +229,7 @@ def see_to_deliveries(ended: Iterable[Ended | None]) -> None:
             deliver(one.delivery)
 
 
-wake = Wake(convert, see_to_deliveries, preview)
+wake = Wake(convert, see_to_deliveries, preview, finish_uploads)
 
 
 @cache
@@ -220,6 +247,18 @@ def outbox() -> Outbox:
 @cache
 def _statistics() -> Statistics:
     return Statistics(tickets().client)
+
+
+@cache
+def chunked() -> ChunkedUploads:
+    """The uploads in parts, over the same connection."""
+    return ChunkedUploads(tickets().client, settings)
+
+
+@cache
+def quota() -> UploadQuota:
+    """What may be uploaded, over the same connection."""
+    return UploadQuota(tickets().client, settings.upload_quota)
 
 
 @cache

@@ -16,6 +16,10 @@ from tests import hosts
 KEY = "a-key-for-tests"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--upload-size", type=int, default=200, help="Megabytes of each of twenty uploads at once.")
+
+
 @pytest.fixture(autouse=True)
 def var(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing that a test remembers reaches another one, or the checkout."""

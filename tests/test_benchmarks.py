@@ -35,6 +35,12 @@ def test_the_web_tier_is_measured_and_every_event_arrives(tmp_path: Path) -> Non
     assert (tmp_path / "web.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_many_uploads_are_measured() -> None:
+    printed = run("uploads.py", "--count", "4")
+    assert "4 uploads of 20 MB at once" in printed
+    assert "MB peak" in printed
+
+
 def run(benchmark: str, *arguments: str) -> str:
     """Run a benchmark as small as it can be; returns what it prints."""
     program = CHECKOUT / "benchmarks" / benchmark

@@ -2,7 +2,8 @@
 
 app.py       all verbs, their help and their exit codes: begin here
 convert.py   converting in the foreground;  check.py  only validating;  schema in app.py
-submit.py    sending a document to a server, watching and retrieving;  client.py  the server's HTTP API
+submit.py    sending a document to a server, watching and retrieving;  upload.py  an archive
+client.py    the server's HTTP API
 display.py   progress on the terminal;  documents.py  reading and writing documents
 groups.py    the verbs that come in groups;  tickets.py, webhooks.py, keys.py  what they do;
              reach.py  whether they can

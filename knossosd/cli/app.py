@@ -45,6 +45,7 @@ Target = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show neither progress nor log.")]
 UseCache = Annotated[bool, typer.Option("--cache/--no-cache", help="Use what earlier conversions found out.")]
 ServerUrl = Annotated[str, typer.Option("--server", envvar="KNOSSOSD_SERVER", help="Address of the server.")]
+ApiKey = Annotated[str, typer.Option(envvar="KNOSSOSD_KEY", help="API key; better given in the environment.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what would go.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
@@ -102,7 +103,7 @@ def convert(
 def submit(
     source: Source,
     target: Target,
-    key: Annotated[str, typer.Option(envvar="KNOSSOSD_KEY", help="API key; better given in the environment.")],
+    key: ApiKey,
     server: ServerUrl = LOCAL_SERVER,
     cache: UseCache = True,
     quiet: Quiet = False,
@@ -117,6 +118,25 @@ def submit(
     from knossosd.cli.client import Server
 
     verb.run(source, target, Server(server, key), quiet=quiet, cache=cache)
+
+
+@app.command(rich_help_panel=MODDERS)
+def upload(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="An archive.")],
+    key: ApiKey,
+    server: ServerUrl = LOCAL_SERVER,
+    quiet: Quiet = False,
+) -> None:
+    """Upload an archive to a server, and print its link, for documents.
+
+    A large one is sent in parts: do the same again after a break, and only what is missing is sent.
+
+    Example: [cyan]KNOSSOSD_KEY=… python knossosd.py upload core.7z --server https://host[/cyan]
+    """
+    from knossosd.cli import upload as verb
+    from knossosd.cli.client import Server
+
+    verb.run(path, Server(server, key), quiet=quiet)
 
 
 @app.command(rich_help_panel=MODDERS)

@@ -1,5 +1,6 @@
 """A server's HTTP API and its WebSocket, as a client uses them."""
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -82,6 +83,31 @@ class Server:
         if answer["error"]:
             raise Stop(Exit.FAILED, f"The server does not take {filename}: {answer['message']}")
         return str(answer["url"])
+
+    def begin_upload(self, filename: str, size: int, sha256: str) -> dict[str, Any]:
+        """Begin to upload a file in parts, or go on with it; returns the upload."""
+        fields = {"passwd": self._key, "filename": filename, "size": str(size), "sha256": sha256}
+        answer = self._post("/api/chunked", fields)
+        if answer["error"]:
+            raise Stop(Exit.FAILED, f"The server does not take {filename}: {answer['message']}")
+        return answer
+
+    def send_part(self, upload: dict[str, Any], number: int, part: bytes) -> dict[str, Any]:
+        """Send one part of an upload."""
+        path = f"/parts/{number}?sha256={hashlib.sha256(part).hexdigest()}"
+        return self._ask_of(upload, "PUT", path, body=part)
+
+    def upload_status(self, upload: dict[str, Any], wait: int = 0) -> dict[str, Any]:
+        """How an upload is doing; the server may `wait` so many seconds until it is finished."""
+        return self._ask_of(upload, "GET", f"?wait={wait}")
+
+    def finish_upload(self, upload: dict[str, Any]) -> dict[str, Any]:
+        """Have an upload finished, all parts of which were sent."""
+        return self._ask_of(upload, "POST", "/finish")
+
+    def _ask_of(self, upload: dict[str, Any], method: str, path: str, **options: Any) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {upload['token']}"}
+        return self._request(method, f"/api/chunked/{upload['id']}{path}", headers=headers, **options)
 
     def events(self, ticket: int) -> Iterator[tuple[str, list[Any]]]:
         """What happens to a ticket until it is done: names and arguments.

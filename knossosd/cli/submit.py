@@ -10,6 +10,7 @@ from knossosd.cli.client import Server
 from knossosd.cli.display import Display
 from knossosd.cli.documents import local_files, read_document, replace_links, write_result
 from knossosd.cli.exits import Exit, Stop
+from knossosd.cli.upload import upload
 from knossosd.settings import Settings
 
 
@@ -20,7 +21,7 @@ def run(source: Path, target: Path, server: Server, *, quiet: bool, cache: bool)
     """
     text, reading = read_document(source, Settings())
     with Display(quiet) as display:
-        links = {url: _upload(server, path, filename, display) for url, filename, path in local_files(reading)}
+        links = {url: upload(server, path, filename, display) for url, filename, path in local_files(reading)}
         ticket, token = server.submit(replace_links(text, links), cache=cache)
         display.say(Text(f"Ticket {ticket}: {server.url}/watch/{ticket}"))
         _watch(server, ticket, display)
@@ -31,18 +32,6 @@ def run(source: Path, target: Path, server: Server, *, quiet: bool, cache: bool)
         raise Stop(Exit.FAILED, "The document was not converted.")
     write_result(target, json.loads(result["json"]))
     display.log_line(f"INFO: Wrote {target}")
-
-
-def _upload(server: Server, path: Path, filename: str, display: Display) -> str:
-    size = path.stat().st_size
-
-    def advance(done: int) -> None:
-        display.files([{"stage": "uploading", "file": filename, "done": done, "total": size}])
-
-    display.log_line(f"INFO: Uploading {filename}")
-    link = server.upload(path, filename, advance)
-    display.files([])
-    return link
 
 
 def _watch(server: Server, ticket: int, display: Display) -> None:

@@ -23,8 +23,10 @@ disk.py       what a full disk means
 memory.py     what is remembered, and for how long;  cache.py  the records
 known.py      links that were fetched;  manifests.py  archives that were read
 
+uploads.py    files that were uploaded;  parts.py  those that come in parts;  kinds.py  what is an archive
+
 verification.py  whether the mirror still has what was published
 examination.py   of one content, is it whole;  repair.py  making it so
 previews.py   what an upload holds, before anybody converts it
-tidying.py    what does not stay on the disk;  uploads.py  those that nobody used;  disposable.py  what may be removed
+tidying.py    what does not stay on the disk;  disposable.py  what may be removed
 """

@@ -5,6 +5,7 @@ md5 and sha256 do not wait for each other: both release the interpreter lock, so
 
 import hashlib
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
@@ -35,7 +36,7 @@ class Digester:
         size = len(data)
         self.size += size
         self._settle()
-        if size < WORTH_A_THREAD:
+        if size < WORTH_A_THREAD or not _has_threads():
             self._md5.update(data)
         else:
             self._pending = _threads().submit(self._md5.update, data)
@@ -75,6 +76,14 @@ def digest_chunks(chunks: Iterable[bytes]) -> Digest:
 def digest_file(path: Path) -> Digest:
     """The `Digest` of the file at `path`."""
     return digest_chunks(read_chunks(path))
+
+
+@cache
+def _has_threads() -> bool:
+    """Whether this process can have threads. In the web process, gevent puts greenlets in their place, each of which
+    goes on only when the thread that made it waits: whoever waits for it in another thread may wait for ever."""
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is None or not monkey.is_module_patched("threading")
 
 
 @cache

@@ -6,6 +6,7 @@ Every part may run twice at once, on several hosts as well: of those who want to
 from knossosd.conversion import workspace
 from knossosd.conversion.disposable import Disposable
 from knossosd.conversion.memory import Memory
+from knossosd.conversion.parts import PartFiles
 from knossosd.conversion.uploads import Uploads
 from knossosd.settings import Settings
 
@@ -18,6 +19,7 @@ def superfluous(settings: Settings) -> Found:
     uploads = Uploads.from_settings(settings)
     return _found(
         workspace.abandoned(settings.work_path),
+        PartFiles.from_settings(settings).abandoned(),
         uploads.superfluous() if uploads else [],
         Memory.from_settings(settings).superfluous(),
     )
@@ -28,10 +30,18 @@ def tidy(settings: Settings) -> Found:
     uploads = Uploads.from_settings(settings)
     return _found(
         workspace.sweep(settings.work_path),
+        PartFiles.from_settings(settings).sweep(),
         uploads.trim() if uploads else [],
         Memory.from_settings(settings).trim(),
     )
 
 
-def _found(work: list[Disposable], uploads: list[Disposable], remembered: list[Disposable]) -> Found:
-    return {"pieces of abandoned work": work, "unused uploads": uploads, "records and unpublished archives": remembered}
+def _found(
+    work: list[Disposable], parts: list[Disposable], uploads: list[Disposable], remembered: list[Disposable]
+) -> Found:
+    return {
+        "pieces of abandoned work": work,
+        "uploads that were not finished": parts,
+        "unused uploads": uploads,
+        "records and unpublished archives": remembered,
+    }

@@ -1,4 +1,4 @@
-"""Uploads that no mod published: they do not stay for ever.
+"""Uploads: their public names, and how those that no mod published go again.
 
 How many links a file has tells who uses it: an upload has one, the store another, and every name that a mod published,
 and every conversion that runs just now, has one more.
@@ -16,7 +16,9 @@ from time import time
 from typing import Self
 
 from knossosd.conversion.disposable import Disposable, status_of
-from knossosd.conversion.store import Store
+from knossosd.conversion.errand import Check
+from knossosd.conversion.store import Store, flush, relink
+from knossosd.repo.contents import Digest
 from knossosd.settings import Settings
 
 NAME = re.compile(r"[0-9a-f]{64}")
@@ -25,12 +27,14 @@ NAME = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Uploads:
-    """The uploads in `folder`. One that no mod published is kept for `lifetime` seconds after its last use.
+    """The uploads in `folder`, whose public link is `url`. One that no mod published is kept for `lifetime` seconds
+    after its last use.
 
     `work_path` is on the same file system.
     """
 
     folder: Path
+    url: str
     store: Store
     work_path: Path
     lifetime: float
@@ -42,7 +46,19 @@ class Uploads:
         if settings.mirror_path is None or settings.upload_path is None:
             return None
         folder = settings.mirror_path / settings.upload_path
-        return cls(folder, Store(settings.store_path), settings.work_path, settings.upload_lifetime)
+        url = f"{settings.mirror_url}/{settings.upload_path}"
+        return cls(folder, url, Store(settings.store_path), settings.work_path, settings.upload_lifetime)
+
+    def publish(self, file: Path, digest: Digest, check: Check = lambda: None) -> str:
+        """Give the content of `file`, which has the `digest`, its public name; returns its link.
+
+        The file stays, as one more name of that content. Raises what `check` raises, and `OSError`.
+        """
+        self.store.keep(file, digest, check)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        relink(file, self.folder / digest.sha256)
+        flush(self.folder)
+        return f"{self.url}/{digest.sha256}"
 
     def superfluous(self) -> list[Disposable]:
         """The uploads that no mod published and no conversion holds, and that are too old."""

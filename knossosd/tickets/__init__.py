@@ -1,4 +1,4 @@
-"""What Redis holds about conversions: the ticket record, its events, its lease and its result.
+"""What Redis holds: of a conversion the ticket record, its events, its lease and its result; of uploads their state.
 
     record.py      a ticket as everybody reads it
     store.py       making, finding and removing tickets: the side of those who submit and ask
@@ -8,6 +8,7 @@
     events.py      the stream of events, for watchers now and later
     questions.py   captchas, asked by a conversion and answered by a watcher
     outbox.py      webhook deliveries, until they are made;  webhooks.py  one attempt
+    chunked.py     uploads that come in parts;  quota.py  how much a key may upload
     workers.py     the processes that live
     measures.py    what is counted, and how;  statistics.py  what that says
     leases.py      what only some workers may hold at a time

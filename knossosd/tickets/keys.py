@@ -26,6 +26,9 @@ DELIVERIES = "knossosd:deliveries"
 NEWS = "knossosd:news"
 """Channel on which the key of a ticket's stream is told when something was added to it."""
 
+FINISHING = "knossosd:finishing"
+"""Sorted set of the uploads in parts that are being finished, by the time of the wish."""
+
 PROCESSES = "knossosd:processes"
 """Set of the names of the processes that live."""
 
@@ -82,6 +85,26 @@ def hour(owner: str) -> str:
 def open_tickets(owner: str) -> str:
     """Sorted set of the tickets of an owner that have not ended, by when they end at the latest."""
     return f"knossosd:owner:{owner}:open"
+
+
+def uploaded(owner: str) -> str:
+    """Hash: what an owner uploaded within a day, each upload's size and time by its id."""
+    return f"knossosd:owner:{owner}:uploaded"
+
+
+def chunked(upload: str) -> str:
+    """Hash: the record of an upload in parts."""
+    return f"knossosd:upload:{upload}"
+
+
+def parts(upload: str) -> str:
+    """Hash: the sha256 of each part that came, by its number."""
+    return f"knossosd:upload:{upload}:parts"
+
+
+def announced(owner: str, filename: str, size: int, sha256: str) -> str:
+    """String: the upload in parts of a file that an owner announced."""
+    return f"knossosd:announced:{_hashed(f'{owner} {filename} {size} {sha256}')}"
 
 
 def idempotency(owner: str, key: str) -> str:

@@ -4,9 +4,10 @@ server.py   the process: begin here
 app.py      all routes on one Bottle app, and what happens when one fails
 api.py      submitting, asking and retrieving;  forms.py  reading what is submitted;  access.py  who may
 lookup.py   looking tickets up, for many at once
-drop.py     uploads;  previews.py  what they hold;  mirror.py  serving the mirror
+drop.py     uploads in one request;  chunked.py  in parts;  previews.py  what they hold;  mirror.py  serving the mirror
+bodies.py   how large a request may be;  cors.py  what pages of other sites may ask
 live.py     watching a ticket;  feed.py  one reader of events for all watchers;  socket.py  WebSockets
-ops.py      whether this server is well;  disk.py  how much room there is
+ops.py      whether this server is well;  disk.py  using the disk without waiting for it
 monitor.py  what operators see and do
 metrics.py  what Prometheus reads;  statistics.py  the last day, for plots
 pages.py    the pages, with templates/;  assets.py  what they need, in static/ and from Bootstrap

@@ -53,8 +53,8 @@ def install(
 ) -> None:
     """Add the routes."""
     api = _Api(settings, keyring, tickets, lookup, wake, disk)
-    app.post("/api/converter/request", callback=api.request)
-    app.post("/api/converter/check", callback=api.check)
+    app.post("/api/converter/request", callback=api.request, reads_body=True)
+    app.post("/api/converter/check", callback=api.check, reads_body=True)
     app.get("/api/converter/get_status/<ticket:int>", callback=api.get_status)
     app.post("/api/converter/retrieve", callback=api.retrieve)
     app.post("/api/converter/cancel", callback=api.cancel)

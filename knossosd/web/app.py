@@ -13,12 +13,15 @@ from bottle import HTTPResponse, request
 from knossosd import logs
 from knossosd.keyring import Keyring
 from knossosd.settings import Settings
+from knossosd.tickets.chunked import ChunkedUploads
 from knossosd.tickets.connection import connect_once
+from knossosd.tickets.quota import UploadQuota
 from knossosd.tickets.statistics import Statistics
 from knossosd.tickets.store import Tickets
 from knossosd.tickets.wake import Wake
-from knossosd.web import api, drop, live, metrics, mirror, monitor, ops, pages, previews, statistics
+from knossosd.web import api, chunked, drop, live, metrics, mirror, monitor, ops, pages, previews, statistics
 from knossosd.web.answers import refused
+from knossosd.web.bodies import BodyLimit, is_large
 from knossosd.web.disk import Disk
 from knossosd.web.feed import Feed
 from knossosd.web.lookup import Lookup
@@ -40,13 +43,16 @@ def make_app(settings: Settings, tickets: Tickets, wake: Wake, feed: Feed) -> bo
     """The app. `wake` is for what workers have to do; `feed` shows events to watchers."""
     app = bottle.Bottle()
     app.install(_Border())
+    app.install(BodyLimit())
     app.add_hook("before_request", lambda: logs.ticket.set(None))  # a connection may bring several requests
     for status, handler in ((400, _bad_request), (404, _not_found), (405, _not_allowed)):
         app.error(status, handler)
     keyring, lookup, disk = Keyring.from_settings(settings), Lookup(tickets), Disk(settings)
+    quota = UploadQuota(tickets.client, settings.upload_quota)
     api.install(app, settings, keyring, tickets, lookup, wake, disk)
     monitor.install(app, settings, keyring, tickets, wake)
-    drop.install(app, settings, keyring, disk)
+    drop.install(app, settings, keyring, disk, quota)
+    chunked.install(app, settings, keyring, ChunkedUploads(tickets.client, settings), wake, disk, quota)
     previews.install(app, settings, keyring, wake)
     live.install(app, lookup, feed)
     mirror.install(app, settings)
@@ -107,6 +113,8 @@ def _bad_request(_error: Any) -> Any:
 
 def _plain(message: str) -> str:
     """What Bottle itself refuses: JSON for programs, a sentence for people."""
+    if is_large(request.environ):
+        bottle.response.set_header("Connection", "close")
     if request.path.startswith("/api/"):
         bottle.response.content_type = "application/json"
         return json.dumps({"error": True, "message": message})

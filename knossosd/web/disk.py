@@ -1,14 +1,27 @@
-"""How much room there is, asked without holding up other connections: a disk may be slow, far away, or gone."""
+"""The disk, used without holding up other connections: it may be slow, far away, or gone."""
 
 import logging
 import shutil
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 import gevent
 
-from knossosd.settings import Settings
+from knossosd.settings import MIB, Settings
 from knossosd.tickets.connection import GLANCE
 
 log = logging.getLogger(__name__)
+
+KEPT_FREE = 256 * MIB
+"""Bytes of disk that an upload must leave for everybody else."""
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def in_thread(work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+    """The result of `work`, which uses the disk or takes long, from a thread of its own."""
+    return gevent.get_hub().threadpool.apply(work, args, kwargs)  # type: ignore[no-any-return, unused-ignore]
 
 
 class Disk:

@@ -211,6 +211,8 @@ class PatientInput(Input):
 
     def _discard(self) -> None:
         self.is_left = True
+        if self.socket is not None:  # the client asked first whether to send it, and has got another answer
+            return
         with gevent.Timeout(DRAIN_TIME, False):  # type: ignore[arg-type]
             left = DRAINED
             while left > 0 and (data := self.read(min(left, 65536))):

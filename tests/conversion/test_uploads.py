@@ -14,6 +14,7 @@ from knossosd.conversion.store import Store
 from knossosd.conversion.uploads import Uploads
 from knossosd.settings import DAY, Settings
 
+URL = "https://mirror.example/uploads"
 CONTENT = b"an archive"
 DIGEST = digest_bytes(CONTENT)
 
@@ -24,18 +25,17 @@ def uploads(tmp_path: Path) -> Uploads:
     folder = tmp_path / "mirror" / "uploads"
     folder.mkdir(parents=True)
     (tmp_path / "work").mkdir()
-    return Uploads(folder, Store(tmp_path / "store"), tmp_path / "work", 7 * DAY, lambda: time.time() + 8 * DAY)
+    store = Store(tmp_path / "store")
+    return Uploads(folder, URL, store, tmp_path / "work", 7 * DAY, lambda: time.time() + 8 * DAY)
 
 
 def upload(uploads: Uploads, content: bytes = CONTENT) -> Path:
     """Upload as `knossosd.web.drop` does."""
     coming, digest = uploads.work_path / "upload-coming", digest_bytes(content)
     coming.write_bytes(content)
-    uploads.store.keep(coming, digest)
-    target = uploads.folder / digest.sha256
-    coming.replace(target)
-    coming.unlink(missing_ok=True)
-    return target
+    assert uploads.publish(coming, digest) == f"{URL}/{digest.sha256}"
+    coming.unlink()
+    return uploads.folder / digest.sha256
 
 
 def paths(disposables: list[Disposable]) -> list[Path]:

@@ -12,7 +12,7 @@ import pytest
 
 from tests import checkouts
 from tests.checkouts import Checkout, a_document
-from tests.web.test_drop import drop, multipart
+from tests.web.test_drop import MAGIC, drop, multipart
 from tests.web.test_ops import readiness
 
 HANGS = """
@@ -81,4 +81,4 @@ def test_a_disk_that_hung_is_asked_again(hung: Checkout) -> None:
     checkouts.wait_until(lambda: readiness(hung)[1]["checks"]["disk"]["ok"], "the disk answers")
     ticket, _ = hung.submit(a_document("https://host.example/a.7z"))
     assert hung.state(ticket) == "WAITING"
-    assert drop(hung, multipart(b"x"))[1]["error"] is False
+    assert drop(hung, multipart(MAGIC))[1]["error"] is False

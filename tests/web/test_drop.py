@@ -1,5 +1,6 @@
 """The upload door."""
 
+import gzip
 import hashlib
 import hmac
 import http.client
@@ -7,13 +8,15 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from tests.checkouts import KEY, Checkout, wait_until
 
-CONTENT = bytes(range(256)) * 4000
+MAGIC = b"7z\xbc\xaf\x27\x1c"
+CONTENT = MAGIC + bytes(range(256)) * 4000
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +78,13 @@ def test_an_upload_gets_its_link(web: Checkout) -> None:
     connection.close()
 
 
+def test_the_same_file_may_come_from_many_at_once(web: Checkout) -> None:
+    """What is stored is read for that, in whichever thread; and nobody waits for another one."""
+    with ThreadPoolExecutor(16) as threads:
+        answers = list(threads.map(lambda _: drop(web, multipart(CONTENT)), range(48)))
+    assert {answer[1]["sha256"] for answer in answers} == {hashlib.sha256(CONTENT).hexdigest()}
+
+
 def test_browsers_may_ask_first(web: Checkout) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=10)
     connection.request("OPTIONS", "/drop/1/x/0")
@@ -115,11 +125,29 @@ def test_a_body_without_a_file_is_denied(web: Checkout) -> None:
         assert drop(web, body)[:2] == (403, "Access denied")
 
 
+def test_a_file_that_is_no_archive_is_refused(web: Checkout) -> None:
+    before = uploads(web)
+    for content in (b"<!DOCTYPE html><script>alert(1)</script>", b"x" * 100_000, b"", bytes(2_000_000)):
+        assert drop(web, multipart(content))[:2] == (200, {"error": True, "message": "core.7z is no archive."})
+    assert uploads(web) == before
+
+
+def test_an_archive_may_have_the_name_of_another_one(web: Checkout) -> None:
+    """Knossos.NET packs a tar.gz for macOS and calls it .7z."""
+    assert drop(web, multipart(gzip.compress(b"tar"), "core.7z"))[1]["error"] is False
+
+
 def test_other_fields_do_not_matter(web: Checkout) -> None:
     other = b'--b\r\nContent-Disposition: form-data; name="note"\r\n\r\nhello\r\n'
-    assert drop(web, other + multipart(b"with a note"))[1]["size"] == 11
-    behind = multipart(b"with a note").removesuffix(b"--b--\r\n") + other + b"--b--\r\n"
-    assert drop(web, behind)[1]["sha256"] == hashlib.sha256(b"with a note").hexdigest()
+    content = MAGIC + b" with a note"
+    assert drop(web, other + multipart(content))[1]["size"] == len(content)
+    behind = multipart(content).removesuffix(b"--b--\r\n") + other + b"--b--\r\n"
+    assert drop(web, behind)[1]["sha256"] == hashlib.sha256(content).hexdigest()
+
+
+def test_a_crowd_of_fields_is_denied(web: Checkout) -> None:
+    other = b'--b\r\nContent-Disposition: form-data; name="note"\r\n\r\nhello\r\n'
+    assert drop(web, other * 100 + multipart(CONTENT))[:2] == (403, "Access denied")
 
 
 def bound(t: int, filename: str, size: int, key: str = KEY) -> str:
@@ -129,13 +157,17 @@ def bound(t: int, filename: str, size: int, key: str = KEY) -> str:
 
 def test_a_bound_token_is_good_for_its_file_only(web: Checkout) -> None:
     now = int(time.time())
-    token = {"t": now, "token": "-", "Authorization": bound(now, "core.7z", 5)}
-    assert drop(web, multipart(b"12345"), **token)[1]["size"] == 5
-    assert drop(web, multipart(b"1234"), **token)[:2] == (403, "Access denied")
-    assert drop(web, multipart(b"123456"), **token)[0] == 413
-    assert drop(web, multipart(b"12345", "other.7z"), **token)[:2] == (403, "Access denied")
-    token["Authorization"] = bound(now, "core.7z", 5, key="wrong")
-    assert drop(web, multipart(b"12345"), **token)[:2] == (403, "Access denied")
+    token = {"t": now, "token": "-", "Authorization": bound(now, "core.7z", 9)}
+    assert drop(web, multipart(MAGIC + b"123"), **token)[1]["size"] == 9
+    assert drop(web, multipart(MAGIC + b"12"), **token)[:2] == (403, "Access denied")
+    assert drop(web, multipart(MAGIC + b"1234"), **token)[0] == 413
+    assert drop(web, multipart(CONTENT), **token)[0] == 413
+    assert drop(web, multipart(MAGIC + b"123", "other.7z"), **token)[:2] == (403, "Access denied")
+    for nonsense in ("Knossos 9:\xe9", "Knossos 9", "Knossos " + "9" * 5000 + ":0", "Knossos ²:0", "Knossos -9:0"):
+        answer = drop(web, multipart(MAGIC + b"123"), **{**token, "Authorization": nonsense})
+        assert answer[:2] == (403, "Access denied")
+    token["Authorization"] = bound(now, "core.7z", 9, key="wrong")
+    assert drop(web, multipart(MAGIC + b"123"), **token)[:2] == (403, "Access denied")
 
 
 def raw(web: Checkout, head: str, body: bytes = b"") -> bytes:
@@ -163,5 +195,5 @@ def test_an_upload_that_breaks_off_leaves_nothing(web: Checkout) -> None:
     with socket.create_connection(("127.0.0.1", web.port), timeout=10) as connection:
         head = f"POST /drop/{now}/{old_token(now)}/0 HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
         head += "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
-        connection.sendall(head.encode() + multipart(bytes(500_000))[:400_000])
+        connection.sendall(head.encode() + multipart(MAGIC + bytes(500_000))[:400_000])
     assert uploads(web) == before
