@@ -9,25 +9,25 @@ The kind of an archive is decided by its content; its name is only used to talk 
 """
 
 import dataclasses
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from knossosd.conversion import complaints
 from knossosd.conversion.compressed import COMPRESSED_STREAMS, is_plain_tar, read_compressed, read_plain_tar
 from knossosd.conversion.errand import Errand
-from knossosd.conversion.listing import Listing
+from knossosd.conversion.listing import Listing, ListingTooLong
 from knossosd.conversion.members import StreamMismatch
 from knossosd.conversion.reading import Advance, Reading, Tools
 from knossosd.conversion.sevenzip import Run
 from knossosd.conversion.shares import divide
 from knossosd.conversion.streamed import digest_shares, digest_stream
 from knossosd.conversion.unpacked import read_unpacked
+from knossosd.conversion.usable import usable
 from knossosd.faults import Code, Finding, InputFault
-from knossosd.repo.contents import Digest, Member
-from knossosd.repo.names import examples, is_inside, tidy_path
+from knossosd.repo.contents import Member
+from knossosd.repo.names import examples
 
-INSPECTOR_VERSION = 1
+INSPECTOR_VERSION = 2
 """To be raised by whoever lets an archive be read in another way than before: what was read before counts no more."""
 
 PROGRAMS = {"PE", "ELF", "MachO", "COFF", "TE", "Mub"}
@@ -35,9 +35,6 @@ PROGRAMS = {"PE", "ELF", "MachO", "COFF", "TE", "Mub"}
 
 DISK_IMAGES = (".hfs", ".hfsx", ".apfs")
 """What the one partition of a disk image for macOS is called; the files are inside it."""
-
-TIDY = re.compile(r"(?!\.{1,2}(?:/|$))[\w .()+,-]+(?:/(?!\.{1,2}(?:/|$))[\w .()+,-]+)*", re.ASCII)
-"""Paths that need no closer look, as nearly all are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +56,13 @@ def inspect(path: Path, name: str, *, tools: Tools, workspace: Path, advance: Ad
     known, their total; `errand` is what the reading is a part of. Raises `InputFault` when the archive cannot be used
     and `ServerFault` when this machine cannot read it.
     """
-    if path.stat().st_size == 0:
+    size = path.stat().st_size
+    if size == 0:
         raise InputFault(Code.ARCHIVE_EMPTY, f"{name} is an empty file.", complaints.PACK_AGAIN)
     limited = errand.limited(tools.limits.timeout, lambda: complaints.too_slow(name))
     with limited as part, tools.cores.seat():
-        reading = Reading(path, name, tools, workspace, advance, part.check)
-        members = _usable(reading, _read(reading))
+        reading = Reading(path, name, size, tools, workspace, advance, part.check)
+        members = usable(reading, _read(reading))
     if not members:
         raise complaints.empty(name)
     return Inspection(tuple(members), tuple(reading.warnings), reading.name_counts)
@@ -98,7 +96,11 @@ def _read(reading: Reading) -> list[Member]:
 
 
 def _list(reading: Reading) -> Listing:
-    listing, ended = reading.sevenzip.list(reading.path, check=reading.check)
+    try:
+        max_members = reading.tools.limits.max_members
+        listing, ended = reading.sevenzip.list(reading.path, check=reading.check, max_entries=max_members)
+    except ListingTooLong as error:
+        raise reading.too_many_members() from error
     if any(entry.is_encrypted for entry in listing.entries):
         raise complaints.encrypted(reading.name)
     if listing.is_split:
@@ -114,7 +116,8 @@ def _list(reading: Reading) -> Listing:
             "Everything in it could be read, but better pack it again.",
         )
     if listing.type not in COMPRESSED_STREAMS:  # their sizes are guesses, so what comes is counted
-        reading.hold_to_limits(len(listing.entries), sum(entry.size or 0 for entry in listing.files))
+        sizes = [entry.size or 0 for entry in listing.files]
+        reading.hold_to_limits(len(listing.entries), sum(sizes), max(sizes, default=0))
     return listing
 
 
@@ -136,48 +139,3 @@ def _read_inside(reading: Reading, run: Run) -> list[Member]:
         return members
     finally:
         inside.unlink(missing_ok=True)
-
-
-def _usable(reading: Reading, members: list[Member]) -> list[Member]:
-    """The members with tidy names; of two with the same name the later one counts, as in unpacking."""
-    by_path: dict[str, Digest] = {}
-    refused = []
-    for path, digest in members:
-        if TIDY.fullmatch(path):
-            by_path[path] = digest
-        elif _is_usable(path):
-            by_path[tidy_path(path)] = digest
-        else:
-            refused.append(path)
-    if refused:
-        raise InputFault(
-            Code.MEMBER_NAME_REFUSED,
-            f"{reading.name} holds files with names that lead out of the mod's folder or cannot be used: "
-            f"{examples([ascii(path)[1:-1] for path in refused])}.",
-            "Pack the archive with plain relative names.",
-        )
-    if len(by_path) < len(members):
-        reading.warn(
-            Code.MEMBER_LEFT_OUT,
-            f"{reading.name} holds {len(members) - len(by_path)} files twice; the later ones count.",
-            "Pack the archive again, each file once.",
-        )
-    return [Member(path, digest) for path, digest in by_path.items()]
-
-
-def _is_usable(path: str) -> bool:
-    return (
-        bool(tidy_path(path))
-        and not path.startswith("/")
-        and is_inside(path)
-        and "\ufffd" not in path
-        and _is_text(path)
-    )
-
-
-def _is_text(path: str) -> bool:
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

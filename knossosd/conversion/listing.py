@@ -5,6 +5,7 @@ The listing is a head per level (a self-extracting archive has two levels, a spl
 may, and stand in braces.
 """
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -22,6 +23,13 @@ FIELD = re.compile(
     r"|(?:Alternate Stream|Anti) = \+)"
 )
 """What is read of an entry, each field behind the end of a line; those without a name make it special."""
+
+MAX_DESCRIPTION = 16 * 1024 * 1024
+"""Bytes of one entry's description, comment included, or of the head."""
+
+
+class ListingTooLong(Exception):
+    """There are more entries than may be, or one of them has no end."""
 
 
 class Entry(NamedTuple):
@@ -52,8 +60,11 @@ class Listing:
         return [entry for entry in self.entries if not entry.is_folder]
 
 
-def parse_listing(pieces: Iterable[bytes]) -> Listing:
-    """The listing that 7-Zip printed, in any pieces. Names that are not UTF-8 show as replacement characters."""
+def parse_listing(pieces: Iterable[bytes], max_entries: float = math.inf) -> Listing:
+    """The listing that 7-Zip printed, in any pieces. Names that are not UTF-8 show as replacement characters.
+
+    Raises `ListingTooLong` as soon as there are more than `max_entries`.
+    """
     listing = Listing()
     lines = _without_comments(pieces)
     head = mark = rest = b""
@@ -61,9 +72,12 @@ def parse_listing(pieces: Iterable[bytes]) -> Listing:
         head, mark, rest = (head + piece).partition(FIRST_ENTRY)
         if mark:
             break
+        _hold(head)
     _read_head(head.decode(errors="replace").split("\n"), listing)
     for text in _whole_blocks(chain([rest], lines)):
         listing.entries += _entries(text.decode(errors="replace"))
+        if len(listing.entries) > max_entries:
+            raise ListingTooLong
     return listing
 
 
@@ -77,6 +91,7 @@ def _without_comments(pieces: Iterable[bytes]) -> Iterator[bytes]:
             text = COMMENT.sub(b"", text)
             if begun := COMMENT_BEGINS.search(text):
                 text, rest = text[: begun.start()], text[begun.start() :] + rest
+        _hold(rest)
         yield text
     yield rest
 
@@ -86,8 +101,14 @@ def _whole_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
     rest = b""
     for piece in pieces:
         blocks, _, rest = (rest + piece).rpartition(b"\n\n")
+        _hold(rest)
         yield blocks
     yield rest
+
+
+def _hold(unfinished: bytes) -> None:
+    if len(unfinished) > MAX_DESCRIPTION:
+        raise ListingTooLong
 
 
 def _read_head(lines: Iterable[str], listing: Listing) -> None:

@@ -68,7 +68,7 @@ class _Watch:
 
     def look(self) -> None:
         sizes = [path.lstat().st_size for path in checked(_regular_files(self._folder), self._reading.check)]
-        self._reading.hold_to_limits(len(sizes), sum(sizes))
+        self._reading.hold_to_limits(len(sizes), sum(sizes), max(sizes, default=0))
 
 
 def _is_whole(entry: Entry, found: dict[str, Path], ended: Ended) -> bool:

@@ -13,7 +13,9 @@ EXAMPLES = 3
 """Names that a message about many names tells."""
 
 FORBIDDEN = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
-RESERVED = re.compile(r"(con|prn|aux|nul|com[1-9]|lpt[1-9])(\..*)?", re.IGNORECASE)
+RESERVED = re.compile(r"(con|prn|aux|nul|com[\d¹²³]|lpt[\d¹²³]|conin\$|conout\$) *(\..*)?", re.IGNORECASE)
+"""Names of devices on Windows, with any ending."""
+
 DRIVE = re.compile(r"[A-Za-z]:")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 

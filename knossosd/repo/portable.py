@@ -1,0 +1,63 @@
+"""Paths of files in archives: which lead elsewhere than they seem to, and which of them Windows cannot have.
+
+Players unpack on Windows, and with programs that look at names less closely than 7-Zip does.
+"""
+
+import re
+import unicodedata
+
+from knossosd.repo.names import RESERVED, is_inside, tidy_path
+
+PART_LIMIT = 255
+"""Bytes of one name in a path, the most that file systems take."""
+
+PLAIN = re.compile(
+    r"(?:(?!(?:con|prn|aux|nul|com\d|lpt\d)(?:[ ./]|\Z))[\w .()+,-]*[\w()+,-](?:/|\Z))+(?<!/)",
+    re.ASCII | re.IGNORECASE,
+)
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffd\ufffe\uffff]")
+"""What is no text: control characters, what turns the reading direction, and what stands for no character."""
+
+CHANGED = re.compile(r'[<>"|?*]|[ .](?=/|$)')
+"""What Windows cannot have in a name, so that programs there leave it out or write something else."""
+
+
+def is_plain(path: str, max_length: float) -> bool:
+    """Whether the path is tidy, safe and portable at first sight, as nearly all are."""
+    return len(path) <= min(max_length, PART_LIMIT) and PLAIN.fullmatch(path) is not None
+
+
+def why_refused(path: str, max_length: float) -> str | None:
+    """What makes a path unusable, None when it can be used. `max_length` is in characters as Windows counts them."""
+    parts = tidy_path(path).split("/")
+    if parts == [""]:
+        return "no name"
+    if UNPRINTABLE.search(path):
+        return "characters that are no text"
+    if path.startswith("/") or not is_inside(path):
+        return "leads out of the mod's folder"
+    if any(not part.strip(" .") for part in parts):
+        return "nothing but dots or spaces"
+    if ":" in path:
+        return "a colon, which on Windows names a drive or a hidden part of a file"
+    if any(RESERVED.fullmatch(part) for part in parts):
+        return "a name that means a device on Windows"
+    if any(len(part.encode()) > PART_LIMIT for part in parts) or _length_on_windows(path) > max_length:
+        return "too long"
+    return None
+
+
+def is_portable(path: str) -> bool:
+    """Whether the file has the same name on Windows."""
+    return not CHANGED.search(path)
+
+
+def on_windows(path: str) -> str:
+    """What the path comes to on Windows, in one spelling for all that mean the same file there or on macOS."""
+    if CHANGED.search(path):
+        path = "/".join(re.sub(r'[<>"|?*]', "_", part).rstrip(" .") for part in path.split("/"))
+    return path.casefold() if path.isascii() else unicodedata.normalize("NFC", path).casefold()
+
+
+def _length_on_windows(path: str) -> int:
+    return len(path.encode("utf-16-le")) // 2
