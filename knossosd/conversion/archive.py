@@ -23,6 +23,7 @@ from knossosd.conversion.shares import divide
 from knossosd.conversion.streamed import digest_shares, digest_stream
 from knossosd.conversion.unpacked import read_unpacked
 from knossosd.conversion.usable import usable
+from knossosd.conversion.zipdirectory import Unusual, find_disagreements
 from knossosd.faults import Code, Finding, InputFault
 from knossosd.repo.contents import Member
 from knossosd.repo.names import examples
@@ -115,10 +116,31 @@ def _list(reading: Reading) -> Listing:
             f"7-Zip is not happy with {reading.name}: {examples(listing.remarks)}.",
             "Everything in it could be read, but better pack it again.",
         )
+    if listing.type == "zip":
+        _hold_to_one_story(reading, len(listing.entries))
     if listing.type not in COMPRESSED_STREAMS:  # their sizes are guesses, so what comes is counted
         sizes = [entry.size or 0 for entry in listing.files]
         reading.hold_to_limits(len(listing.entries), sum(sizes), max(sizes, default=0))
     return listing
+
+
+def _hold_to_one_story(reading: Reading, count: int) -> None:
+    """Refuse a zip that becomes other files with other programs."""
+    try:
+        disagreements = find_disagreements(reading.path, count, reading.check)
+    except Unusual as unusual:
+        reading.warn(
+            Code.ARCHIVE_WARNING,
+            f"{reading.name} is an odd zip: {unusual}. Not every program will find the same files in it.",
+            "Pack it again.",
+        )
+        return
+    if disagreements:
+        raise InputFault(
+            Code.ARCHIVE_CORRUPT,
+            f"{reading.name} says two different things of what it holds: {examples(disagreements)}.",
+            "Pack it again: one program would find other files in it than another.",
+        )
 
 
 def _is_disk_image(listing: Listing) -> bool:
@@ -128,6 +150,8 @@ def _is_disk_image(listing: Listing) -> bool:
 def _read_inside(reading: Reading, run: Run) -> list[Member]:
     """Unpack the one partition of a disk image and read that instead."""
     inside = reading.workspace / "disk-image"
+    if reading.path == inside:  # images in images could go on for ever
+        raise complaints.unreadable(reading.name)
     try:
         with inside.open("wb") as file:
             for chunk in reading.counted(run.chunks(), None):
