@@ -73,13 +73,13 @@ def make_disagreeing_zip(path: Path, local: bytes, central: bytes, content: byte
     return path
 
 
-def make_zip_of_modes(path: Path, members: Sequence[tuple[str, int, bytes]]) -> Path:
+def make_zip_of_modes(path: Path, members: Sequence[tuple[str, int, bytes]], method: int = zipfile.ZIP_STORED) -> Path:
     """A zip from Unix of (name, mode, content): a link has where it leads as content."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, mode, content in members:
             info = zipfile.ZipInfo(name)
             info.create_system, info.external_attr = 3, mode << 16
-            archive.writestr(info, content)
+            archive.writestr(info, content, method)
     return path
 
 

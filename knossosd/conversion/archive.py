@@ -31,6 +31,9 @@ from knossosd.repo.names import examples
 INSPECTOR_VERSION = 2
 """To be raised by whoever lets an archive be read in another way than before: what was read before counts no more."""
 
+PLAYABLE = {"7z", "zip", "Rar", "Rar5"}
+"""Formats that players' clients open."""
+
 PROGRAMS = {"PE", "ELF", "MachO", "COFF", "TE", "Mub"}
 """Formats of programs, whose sections 7-Zip lists; an installer is listed as the archive inside it."""
 
@@ -101,7 +104,10 @@ def _list(reading: Reading) -> Listing:
         max_members = reading.tools.limits.max_members
         listing, ended = reading.sevenzip.list(reading.path, check=reading.check, max_entries=max_members)
     except ListingTooLong as error:
-        raise reading.too_many_members() from error
+        raise complaints.too_large(
+            f"{reading.name} holds more than {max_members} files, or names without end.",
+            "Split it into several archives.",
+        ) from error
     if any(entry.is_encrypted for entry in listing.entries):
         raise complaints.encrypted(reading.name)
     if listing.is_split:
@@ -115,6 +121,12 @@ def _list(reading: Reading) -> Listing:
             Code.ARCHIVE_WARNING,
             f"7-Zip is not happy with {reading.name}: {examples(listing.remarks)}.",
             "Everything in it could be read, but better pack it again.",
+        )
+    if listing.offset and listing.type in PLAYABLE:
+        reading.warn(
+            Code.ARCHIVE_WARNING,
+            f"{reading.name} begins with {listing.offset} bytes of something else, as programs do.",
+            "Pack it as plain .7z or .zip: not every client finds an archive behind something else.",
         )
     if listing.type == "zip":
         _hold_to_one_story(reading, len(listing.entries))

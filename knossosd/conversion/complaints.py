@@ -86,6 +86,8 @@ def explain(ended: Ended, remarks: list[str], name: str) -> Fault:
         return InputFault(Code.ARCHIVE_CORRUPT, f"{name} ends too early: a part of it is missing.", PACK_AGAIN)
     if DAMAGE.search(said):
         return InputFault(Code.ARCHIVE_CORRUPT, f"{name} is damaged.", PACK_AGAIN)
+    if re.search(r"data after the end", said):
+        return InputFault(Code.ARCHIVE_CORRUPT, f"{name} has something else behind its end.", PACK_AGAIN)
     if re.search(r"Unsupported Method", said):
         return InputFault(
             Code.ARCHIVE_UNREADABLE, f"{name} is packed with a method that 7-Zip does not know.", "Pack it as .7z."

@@ -15,8 +15,7 @@ from typing import NamedTuple
 
 FIRST_ENTRY = b"\n----------\n"
 HEADS = ("--", "----")
-COMMENT = re.compile(rb"^\{\n(?:.*\n)*?\}\n", re.MULTILINE)
-COMMENT_BEGINS = re.compile(rb"^\{\n", re.MULTILINE)
+COMMENT_BEGINS, COMMENT_ENDS = b"\n{\n", b"\n}\n"
 FIELD = re.compile(
     r"\n(?:(Path|Size|Folder|Attributes|Encrypted|Block) = (.*)"
     r"|(?:Symbolic Link|Hard Link|Copy Link) = .+"
@@ -24,12 +23,15 @@ FIELD = re.compile(
 )
 """What is read of an entry, each field behind the end of a line; those without a name make it special."""
 
-MAX_DESCRIPTION = 16 * 1024 * 1024
+MAX_DESCRIPTION = 4 * 1024 * 1024
 """Bytes of one entry's description, comment included, or of the head."""
+
+PER_ENTRY = 1024
+"""Bytes of an entry's description, of very many. Most have half as much."""
 
 
 class ListingTooLong(Exception):
-    """There are more entries than may be, or one of them has no end."""
+    """There are more entries than may be, or their names have no end."""
 
 
 class Entry(NamedTuple):
@@ -46,9 +48,11 @@ class Entry(NamedTuple):
 
 @dataclass(slots=True)
 class Listing:
-    """The listing of one archive. `type` is the innermost format; `remarks` are 7-Zip's warnings and errors."""
+    """The listing of one archive. `type` is the innermost format, `offset` how many bytes stand in front of it;
+    `remarks` are 7-Zip's warnings and errors."""
 
     type: str = ""
+    offset: int = 0
     is_split: bool = False
     is_solid: bool = False
     remarks: list[str] = field(default_factory=list)
@@ -63,10 +67,10 @@ class Listing:
 def parse_listing(pieces: Iterable[bytes], max_entries: float = math.inf) -> Listing:
     """The listing that 7-Zip printed, in any pieces. Names that are not UTF-8 show as replacement characters.
 
-    Raises `ListingTooLong` as soon as there are more than `max_entries`.
+    Raises `ListingTooLong` as soon as there are more than `max_entries`, or more text than they need.
     """
     listing = Listing()
-    lines = _without_comments(pieces)
+    lines = _without_comments(_at_most(MAX_DESCRIPTION + max_entries * PER_ENTRY, pieces))
     head = mark = rest = b""
     for piece in lines:
         head, mark, rest = (head + piece).partition(FIRST_ENTRY)
@@ -81,19 +85,34 @@ def parse_listing(pieces: Iterable[bytes], max_entries: float = math.inf) -> Lis
     return listing
 
 
-def _without_comments(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Whole lines, without the comments between them."""
-    rest = b""
+def _at_most(room: float, pieces: Iterable[bytes]) -> Iterator[bytes]:
     for piece in pieces:
-        whole, end, rest = (rest + piece.replace(b"\r", b"")).rpartition(b"\n")
-        text = whole + end
-        if text.startswith(b"{\n") or b"\n{\n" in text:
-            text = COMMENT.sub(b"", text)
-            if begun := COMMENT_BEGINS.search(text):
-                text, rest = text[: begun.start()], text[begun.start() :] + rest
-        _hold(rest)
+        room -= len(piece)
+        if room < 0:
+            raise ListingTooLong
+        yield piece
+
+
+def _without_comments(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Whole lines, without the comments between them, each behind the end of the one before it."""
+    text, is_inside = b"\n", False
+    for piece in pieces:
+        text += piece.replace(b"\r", b"")
+        kept, start = [], 0
+        while (at := text.find(COMMENT_ENDS if is_inside else COMMENT_BEGINS, start)) >= 0:
+            if not is_inside:
+                kept.append(text[start:at])
+            start, is_inside = at + len(COMMENT_ENDS) - 1, not is_inside
+        if is_inside:
+            text = text[max(start, len(text) - len(COMMENT_ENDS) + 1) :]
+        else:
+            end = text.rfind(b"\n")
+            kept.append(text[start:end])
+            text = text[end:]
+        _hold(text)
+        yield b"".join(kept)
+    if not is_inside:
         yield text
-    yield rest
 
 
 def _whole_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -131,6 +150,8 @@ def _note_property(name: str, value: str, listing: Listing) -> None:
     if name == "Type":
         listing.type = value
         listing.is_split |= value == "Split"
+    elif name == "Offset" and value.isdecimal():
+        listing.offset = int(value)
     elif name == "Multivolume":
         listing.is_split |= value == "+"
     elif name == "Solid":

@@ -11,7 +11,7 @@ from knossosd.conversion.cores import Cores
 from knossosd.conversion.errand import Check
 from knossosd.conversion.listing import Listing
 from knossosd.conversion.sevenzip import Ended, SevenZip
-from knossosd.faults import Code, Finding, InputFault
+from knossosd.faults import Code, Finding
 from knossosd.repo.names import examples
 from knossosd.settings import Settings
 
@@ -82,7 +82,10 @@ class Reading:
         accepted."""
         limits = self.tools.limits
         if members > limits.max_members:
-            raise self.too_many_members()
+            raise complaints.too_large(
+                f"{self.name} holds more than {limits.max_members} files.",
+                "Split it into several archives, or pack the files into a .vp.",
+            )
         if size > limits.max_unpacked_size:
             raise complaints.too_large(
                 f"{self.name} unpacks to more than {limits.max_unpacked_size} bytes.", "Split it into several archives."
@@ -97,13 +100,6 @@ class Reading:
                 f"{self.name} holds a file of more than {limits.max_member_size} bytes.",
                 "Split the file: the engine could not read it either.",
             )
-
-    def too_many_members(self) -> InputFault:
-        """The fault of an archive with more files than are accepted."""
-        return complaints.too_large(
-            f"{self.name} holds more than {self.tools.limits.max_members} files.",
-            "Split it into several archives, or pack the files into a .vp.",
-        )
 
     def leave_out(self, names: list[str]) -> None:
         """Note that the special entries with these names are not among the files."""

@@ -81,10 +81,16 @@ def read_tar(file: Readable, advance: Callable[[int, int, int], None]) -> Tar:
         with tarfile.open(fileobj=tape, mode="r:", tarinfo=_Header) as tar:  # type: ignore[call-overload]
             members, left_out = _read_members(tar, tape, advance)
             return Tar(members, left_out, _remarks(tar, tape))
-    except (tarfile.TarError, EOFError, ValueError, RecursionError) as error:
-        raise InputFault(
-            Code.ARCHIVE_CORRUPT, f"The tar inside the archive is damaged: {error}.", "Pack and upload it again."
-        ) from error
+    except RecursionError as error:
+        raise _damaged("it has notes on notes") from error
+    except (tarfile.TarError, EOFError, ValueError) as error:
+        raise _damaged(str(error)) from error
+
+
+def _damaged(why: str) -> InputFault:
+    return InputFault(
+        Code.ARCHIVE_CORRUPT, f"The tar inside the archive is damaged: {why}.", "Pack and upload it again."
+    )
 
 
 def _read_members(
@@ -101,7 +107,7 @@ def _read_members(
         if info is None:
             return members, left_out
         tar.members = []  # type: ignore[attr-defined]  # else every header stays in memory
-        _hold_notes(tar, info)
+        _hold_to_reason(tar, info)
         advance(count, read, 0)
         if info.isreg() or info.type == tarfile.GNUTYPE_SPARSE:
             content = tar.extractfile(info)
@@ -121,8 +127,10 @@ def _read_members(
     raise AssertionError("counting has no end")
 
 
-def _hold_notes(tar: tarfile.TarFile, info: tarfile.TarInfo) -> None:
-    """What is said of all files that follow is kept, and so are names."""
+def _hold_to_reason(tar: tarfile.TarFile, info: tarfile.TarInfo) -> None:
+    """Raise when something is too long to be kept, which names are and what is said of all that follow."""
+    if info.size < 0:
+        raise tarfile.ReadError("a size is less than nothing")
     if len(info.name) > MAX_PATH:
         raise tarfile.ReadError(f"it has a name of {len(info.name)} characters")
     if sum(map(len, tar.pax_headers.values())) + len(tar.pax_headers) > NOTES:

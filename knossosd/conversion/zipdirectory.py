@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from knossosd.conversion.errand import Check
+from knossosd.repo.names import shown
 
 ENTRY = struct.Struct("<4s4x2H4x3I3H8xI")
 HEADER = struct.Struct("<4s2x2H4x3I2H")
@@ -82,7 +83,7 @@ def find_disagreements(archive: Path, count: int, check: Check) -> list[str]:
             end, problem = _compare(window, entry)
             places.append((entry.at, end))
             if problem:
-                problems.append(f"{_shown(entry.name)} ({problem})")
+                problems.append(f"{shown(entry.name.decode(errors='replace'))} ({problem})")
         places.sort()
         if any(end > start for (_, end), (start, _) in pairwise(places)):
             problems.append("files that overlap")
@@ -121,8 +122,9 @@ def _compare(window: _Window, entry: _Entry) -> tuple[int, str]:
     end = entry.at + HEADER.size + name_size + extra_size + entry.packed
     if mark != b"PK\3\4":
         return end, "it has no header"
-    if name_size != len(entry.name) or name.replace(b"\\", b"/") != entry.name.replace(b"\\", b"/"):
-        return end, f"its header calls it {_shown(window.read(name_size, entry.at + HEADER.size))}"
+    if (name != entry.name and not _is_same_path(name, entry.name)) or name_size != len(name):
+        other = window.read(name_size, entry.at + HEADER.size)
+        return end, f"its header calls it {shown(other.decode(errors='replace'))}"
     if b"\n" in name or b"\r" in name:
         return end, "a line break in its name"
     if method != entry.method or (flags ^ entry.flags) & ENCRYPTED:
@@ -167,5 +169,6 @@ def _long_numbers(extra: bytes, *numbers: int) -> list[int]:
     return list(numbers)
 
 
-def _shown(name: bytes) -> str:
-    return ascii(name.decode(errors="replace"))[1:-1]
+def _is_same_path(name: bytes, other: bytes) -> bool:
+    """Whether they are spelled the same but for slashes, which some programs turn."""
+    return name.replace(b"\\", b"/") == other.replace(b"\\", b"/")
