@@ -78,7 +78,12 @@ def explain(ended: Ended, remarks: list[str], name: str) -> Fault:
         return incomplete(name)
     if re.search(r"No space left|Disk quota exceeded|File too large", said):
         return disk_full()
-    if re.search(r"not enough memory|E_FAIL", said) or ended.code not in (0, 1, 2, -signal.SIGXFSZ):
+    if re.search(r"not enough memory|temporarily unavailable|E_FAIL", said) or ended.code not in (
+        0,
+        1,
+        2,
+        -signal.SIGXFSZ,
+    ):
         return ServerFault(
             Code.SEVENZIP_FAILED, f"7-Zip failed over {name} ({_first_line(said)}).", "This is not your mod's fault."
         )

@@ -1,6 +1,5 @@
 """Tars, read as a stream: compressed ones while 7-Zip unpacks them."""
 
-import itertools
 import math
 import tarfile
 from collections.abc import Callable, Iterator
@@ -99,8 +98,9 @@ def _read_members(
     members: list[Member] = []
     known: dict[str, Digest] = {}
     left_out: list[str] = []
-    read = 0
-    for count in itertools.count(1):
+    count = read = 0
+    while True:
+        count += 1
         tape.room = NOTES
         info = tar.next()
         tape.room = math.inf
@@ -124,7 +124,6 @@ def _read_members(
             left_out += [] if info.isdir() else [info.name]
             continue
         members.append(Member(info.name, known[info.name]))
-    raise AssertionError("counting has no end")
 
 
 def _hold_to_reason(tar: tarfile.TarFile, info: tarfile.TarInfo) -> None:
@@ -139,11 +138,11 @@ def _hold_to_reason(tar: tarfile.TarFile, info: tarfile.TarInfo) -> None:
 
 def _remarks(tar: tarfile.TarFile, tape: "_Tape") -> list[str]:
     """Whatever pads a tar has to be read too: for 7-Zip to check the whole, and because something may hide there."""
-    remarks = [] if tape.position > tar.offset else ["it has no end, so something may be missing"]
+    has_end, is_padding = tape.position > tar.offset, True
     while chunk := tape.read(CHUNK):
-        if chunk.count(0) < len(chunk):
-            return [*remarks, "there is something else behind it"]
-    return remarks
+        is_padding &= chunk.count(0) == len(chunk)
+    remarks = [] if has_end else ["it has no end, so something may be missing"]
+    return remarks if is_padding else [*remarks, "there is something else behind it"]
 
 
 class _Header(tarfile.TarInfo):

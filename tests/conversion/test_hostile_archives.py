@@ -149,6 +149,8 @@ BOMBS: dict[str, Make] = {
     "zeros.tar.gz": gzip_of(BOMB_IN_TAR),
     "zeros.tar.xz": lambda path: archives.make_tar(path, {"bomb": bytes(20 * MIB)}, "w:xz"),
     "zeros.bz2": lambda path: archives.make_tar(path, {"bomb": bytes(20 * MIB)}, "w:bz2"),
+    "zeros-behind.tar.gz": gzip_of(iter([tar_member("a", b"a"), bytes(20 * MIB)])),
+    "noise-behind.tar.gz": gzip_of(iter([tar_member("a", b"a"), bytes(1024), b"noise", bytes(20 * MIB)])),
     "long-name.tar.gz": gzip_of(hostile.note_of_tar(tarfile.GNUTYPE_LONGNAME, 60)),
     "long-attributes.tar.gz": gzip_of(hostile.note_of_tar(tarfile.XHDTYPE, 60)),
     "map-of-holes.tar.gz": gzip_of(hostile.sparse_map_of_tar(100_000)),
