@@ -98,7 +98,7 @@ class Reading:
         if largest > limits.max_member_size:
             raise complaints.too_large(
                 f"{self.name} holds a file of more than {limits.max_member_size} bytes.",
-                "Split the file: the engine could not read it either.",
+                "Split the file.",
             )
 
     def leave_out(self, names: list[str]) -> None:

@@ -21,7 +21,7 @@ from knossosd.conversion.sevenzip import Ended
 from knossosd.conversion.usable import refuse
 from knossosd.faults import Code, InputFault
 from knossosd.repo.contents import Member
-from knossosd.repo.names import examples, shown
+from knossosd.repo.names import examples
 
 REST = 4
 """Times as long as a look at the unpacked files took until the next one."""
@@ -58,9 +58,7 @@ def read_unpacked(reading: Reading, files: Sequence[Entry]) -> list[Member]:
 
 def _refuse_ways_through(reading: Reading, files: Sequence[Entry], special: set[str]) -> None:
     """7-Zip makes links, and would look for what lies behind them."""
-    behind = [
-        shown(entry.path) for entry in files if not special.isdisjoint(map(str, PurePosixPath(entry.path).parents))
-    ]
+    behind = [entry.path for entry in files if not special.isdisjoint(map(str, PurePosixPath(entry.path).parents))]
     if behind:
         raise InputFault(
             Code.MEMBER_NAME_REFUSED,

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from knossosd.conversion.reading import Reading
 from knossosd.faults import Code, InputFault
 from knossosd.repo.contents import Digest, Member
-from knossosd.repo.names import examples, shown, tidy_path
+from knossosd.repo.names import examples, tidy_path
 from knossosd.repo.portable import is_plain, is_portable, why_refused
 
 
@@ -42,7 +42,7 @@ def usable(reading: Reading, members: Sequence[Member]) -> list[Member]:
 def refuse(reading: Reading, paths: Iterable[str]) -> None:
     """Raises `InputFault` when one of these names is refused."""
     max_length = reading.tools.limits.max_path_length
-    refused = [f"{shown(path)} ({reason})" for path in paths if (reason := why_refused(path, max_length))]
+    refused = [f"{reason}: {path}" for path in paths if (reason := why_refused(path, max_length))]
     if refused:
         raise InputFault(
             Code.MEMBER_NAME_REFUSED,

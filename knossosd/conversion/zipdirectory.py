@@ -83,7 +83,7 @@ def find_disagreements(archive: Path, count: int, check: Check) -> list[str]:
             end, problem = _compare(window, entry)
             places.append((entry.at, end))
             if problem:
-                problems.append(f"{shown(entry.name.decode(errors='replace'))} ({problem})")
+                problems.append(f"{problem}: {entry.name.decode(errors='replace')}")
         places.sort()
         if any(end > start for (_, end), (start, _) in pairwise(places)):
             problems.append("files that overlap")
@@ -121,10 +121,10 @@ def _compare(window: _Window, entry: _Entry) -> tuple[int, str]:
     name = header[HEADER.size :]
     end = entry.at + HEADER.size + name_size + extra_size + entry.packed
     if mark != b"PK\3\4":
-        return end, "it has no header"
+        return end, "no header where it should be"
     if (name != entry.name and not _is_same_path(name, entry.name)) or name_size != len(name):
         other = window.read(name_size, entry.at + HEADER.size)
-        return end, f"its header calls it {shown(other.decode(errors='replace'))}"
+        return end, f"called {shown(other.decode(errors='replace'))} in its header"
     if b"\n" in name or b"\r" in name:
         return end, "a line break in its name"
     if method != entry.method or (flags ^ entry.flags) & ENCRYPTED:

@@ -16,8 +16,8 @@ FORBIDDEN = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
 RESERVED = re.compile(r"(con|prn|aux|nul|com[\d¹²³]|lpt[\d¹²³]|conin\$|conout\$) *(\..*)?", re.IGNORECASE)
 """Names of devices on Windows, with any ending."""
 
-LONGEST_SHOWN = 200
-"""Characters of a name, with what is said of it, in a message."""
+LONGEST_SHOWN = 120
+"""Characters of a name in a message; what is said of it stands in front."""
 
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffd-\uffff]")
 """What is no text: control characters, what turns the reading direction, and what stands for no character."""

@@ -31,17 +31,17 @@ def why_refused(path: str, max_length: float) -> str | None:
     """What makes a path unusable, None when it can be used. `max_length` is in characters as Windows counts them."""
     parts = tidy_path(path).split("/")
     if parts == [""]:
-        return "no name"
+        return "no name at all"
     if UNPRINTABLE.search(path):
-        return "characters that are no text"
+        return "with characters that are no text"
     if path.startswith("/") or not is_inside(path):
-        return "leads out of the mod's folder"
+        return "leading out of the mod's folder"
     if any(not part.strip(" .") for part in parts):
-        return "nothing but dots or spaces"
+        return "with a part of nothing but dots or spaces"
     if ":" in path:
-        return "a colon, which on Windows names a drive or a hidden part of a file"
+        return "with a colon, which on Windows means a drive or a hidden stream"
     if any(RESERVED.fullmatch(part) for part in parts):
-        return "a name that means a device on Windows"
+        return "a device on Windows"
     if any(len(part.encode()) > PART_LIMIT for part in parts) or _length_on_windows(path) > max_length:
         return "too long"
     return None
