@@ -30,8 +30,11 @@ class Bounds:
     @classmethod
     def from_settings(cls, settings: Settings, cores: Cores) -> Self:
         """The bounds that the settings describe, for a 7-Zip that may use so many cores."""
-        cpu_time = settings.inspect_timeout * cores.count
-        return cls(settings.sevenzip_memory, settings.max_member_size, cpu_time)
+        return cls(
+            memory=settings.sevenzip_memory,
+            file_size=settings.max_member_size,
+            cpu_time=settings.inspect_timeout * cores.count,
+        )
 
     @property
     def script(self) -> str:

@@ -35,13 +35,13 @@ class ArchiveLimits:
     def from_settings(cls, settings: Settings) -> Self:
         """The limits that the settings describe."""
         return cls(
-            settings.max_unpacked_size,
-            settings.max_members,
-            settings.inspect_timeout,
-            settings.max_member_size,
-            settings.max_path_length,
-            settings.max_ratio,
-            settings.ratio_from,
+            max_unpacked_size=settings.max_unpacked_size,
+            max_members=settings.max_members,
+            timeout=settings.inspect_timeout,
+            max_member_size=settings.max_member_size,
+            max_path_length=settings.max_path_length,
+            max_ratio=settings.max_ratio,
+            ratio_from=settings.ratio_from,
         )
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import stat
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,26 @@ def test_the_settings_have_room_for_what_7zip_packs(tmp_path: Path) -> None:
     path = hostile.make_7z(tmp_path / "a.7z", "a", b"content", dictionary=1536 * MIB)
     with SevenZip(bounds=bounds).stream(path, cores=2, check=lambda: None) as run:
         assert run.wait().code == 0
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "files"),
+    [
+        ("MAX_UNPACKED_SIZE", 999, {"a": bytes(1000)}),
+        ("MAX_MEMBER_SIZE", 999, {"a": bytes(1000)}),
+        ("MAX_MEMBERS", 1, {"a": b"a", "b": b"b"}),
+        ("MAX_PATH_LENGTH", 9, {"a" * 10: b"a"}),
+        ("MAX_RATIO", 1, {"a": bytes(1000)}),
+    ],
+)
+def test_every_limit_is_a_setting(setting: str, value: int, files: archives.Files, tmp_path: Path) -> None:
+    path = archives.make_zip(tmp_path / "a.zip", files)
+    for settings, is_refused in ((Settings(), False), (Settings(RATIO_FROM=100, **{setting: value}), True)):
+        cores = Cores(tmp_path / "cores")
+        sevenzip = SevenZip(bounds=Bounds.from_settings(settings, cores))
+        tools = Tools(sevenzip, cores, ArchiveLimits.from_settings(settings))
+        with pytest.raises(InputFault) if is_refused else nullcontext():
+            inspect(path, "a.zip", tools=tools, workspace=tmp_path, advance=lambda _a, _b: None, errand=Errand())
 
 
 def test_a_file_that_grows_too_large_on_the_disk_is_told(tmp_path: Path) -> None:
