@@ -52,6 +52,7 @@ class Code(StrEnum):
     ARCHIVE_TOO_SLOW = "archive_too_slow"
     ARCHIVE_WARNING = "archive_warning"
     MEMBER_NAME_REFUSED = "member_name_refused"
+    MEMBER_NAME_CHANGED = "member_name_changed"
     MEMBER_LEFT_OUT = "member_left_out"
 
     # laying out the files

@@ -132,7 +132,20 @@ class Settings(BaseModel):
     )
     max_archive_size: int = Field(default=20 * GIB, gt=0, description="Largest archive that is fetched.")
     max_unpacked_size: int = Field(default=100 * GIB, gt=0, description="Most bytes that one archive may unpack to.")
+    max_member_size: int = Field(default=10 * GIB, gt=0, description="Largest file in an archive.")
+    max_ratio: int = Field(
+        default=200, gt=0, description="Most bytes that one byte of an archive may unpack to, from `RATIO_FROM` on."
+    )
+    ratio_from: int = Field(
+        default=256 * MIB, ge=0, description="Bytes that an archive may unpack to however small it is."
+    )
     max_members: int = Field(default=200_000, gt=0, description="Most files in one archive.")
+    max_path_length: int = Field(
+        default=240, gt=0, description="Longest path of a file in an archive, in characters as Windows counts them."
+    )
+    sevenzip_memory: int = Field(
+        default=2 * GIB, gt=0, description="Memory that one 7-Zip may take; what a dictionary needs is most of it."
+    )
     inspect_timeout: float = Field(default=2 * HOUR, gt=0, description="Time limit for reading one archive.")
     conversion_timeout: float = Field(default=12 * HOUR, gt=0, description="Time limit for one whole conversion.")
 

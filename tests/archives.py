@@ -78,9 +78,10 @@ def make_zip(path: Path, files: Files, method: int = zipfile.ZIP_DEFLATED, strea
 
 
 def make_slow_zip(path: Path, files: int = 200) -> Path:
-    """A zip that 7-Zip needs more than half a second for each file of: the same megabyte of noise, packed once with the
-    slowest method, and listed under many names."""
-    packed = pack(path.with_suffix(".one"), {"0000": random.randbytes(1024 * 1024)}, "-tzip", "-mm=PPMd").read_bytes()
+    """A zip that 7-Zip needs more than half a second for each file of: the same megabyte, nearly noise, packed once
+    with the slowest method, and listed under many names."""
+    content = bytes(byte & 0x7F for byte in random.randbytes(1024 * 1024))  # 7-Zip would only store pure noise
+    packed = pack(path.with_suffix(".one"), {"0000": content}, "-tzip", "-mm=PPMd").read_bytes()
     start, central = packed.index(b"PK\x03\x04"), packed.index(b"PK\x01\x02")
     size = int.from_bytes(packed[start + 18 : start + 22], "little")
     extra = int.from_bytes(packed[start + 28 : start + 30], "little")
@@ -153,8 +154,11 @@ def make_zst(path: Path, content: bytes) -> Path:
     return path
 
 
-def make_rar5(path: Path, files: Files, links: Mapping[str, str] | None = None, volume: bool = False) -> Path:
-    """A RAR 5 archive of stored files and symbolic links; `volume` says that more volumes belong to it."""
+def make_rar5(
+    path: Path, files: Files, links: Mapping[str, str] | None = None, volume: bool = False, link_type: int = 1
+) -> Path:
+    """A RAR 5 archive of stored files and links (symbolic ones, or hard ones of type 4); `volume` says that more
+    volumes belong to it."""
 
     def vint(number: int) -> bytes:
         out = b""
@@ -176,7 +180,7 @@ def make_rar5(path: Path, files: Files, links: Mapping[str, str] | None = None, 
         return block(head) + content
 
     def link(name: str, target: str) -> bytes:
-        record = vint(5) + vint(1) + vint(0) + vint(len(target.encode())) + target.encode()
+        record = vint(5) + vint(link_type) + vint(0) + vint(len(target.encode())) + target.encode()
         return file(name, b"", vint(len(record)) + record)
 
     flags = 1 if volume else 0

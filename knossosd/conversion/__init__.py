@@ -12,8 +12,10 @@ http.py       outgoing requests;  guard.py  which addresses they may reach
 archive.py    an archive's files with their checksums;  reading.py  the reading of one archive
 streamed.py   from a stream;  compressed.py  from a tar or one compressed file;  unpacked.py  from the disk, at need
 shares.py     what several processes can unpack side by side;  cores.py  how many may
-sevenzip.py   the 7-Zip program;  warden.py  no worker leaves it behind
+sevenzip.py   the 7-Zip program;  warden.py  no worker leaves it behind;  bounds.py  what it may take
 listing.py    what it lists;  complaints.py  what it complains about
+zipdirectory.py  whether a zip tells one story
+usable.py     what players get of it all
 members.py    the files in a stream;  tarball.py  in a tar;  readahead.py  reading a pipe ahead
 digest.py     checksums
 

@@ -9,26 +9,30 @@ The kind of an archive is decided by its content; its name is only used to talk 
 """
 
 import dataclasses
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from knossosd.conversion import complaints
 from knossosd.conversion.compressed import COMPRESSED_STREAMS, is_plain_tar, read_compressed, read_plain_tar
 from knossosd.conversion.errand import Errand
-from knossosd.conversion.listing import Listing
+from knossosd.conversion.listing import Listing, ListingTooLong
 from knossosd.conversion.members import StreamMismatch
 from knossosd.conversion.reading import Advance, Reading, Tools
 from knossosd.conversion.sevenzip import Run
 from knossosd.conversion.shares import divide
 from knossosd.conversion.streamed import Stream, digest_shares, streaming
 from knossosd.conversion.unpacked import read_unpacked
+from knossosd.conversion.usable import usable
+from knossosd.conversion.zipdirectory import Unusual, find_disagreements
 from knossosd.faults import Code, Finding, InputFault
-from knossosd.repo.contents import Digest, Member
-from knossosd.repo.names import examples, is_inside, tidy_path
+from knossosd.repo.contents import Member
+from knossosd.repo.names import examples
 
-INSPECTOR_VERSION = 1
+INSPECTOR_VERSION = 2
 """To be raised by whoever lets an archive be read in another way than before: what was read before counts no more."""
+
+PLAYABLE = {"7z", "zip", "Rar", "Rar5"}
+"""Formats that players' clients open."""
 
 PROGRAMS = {"PE", "ELF", "MachO", "COFF", "TE", "Mub"}
 """Formats of programs, whose sections 7-Zip lists; an installer is listed as the archive inside it."""
@@ -36,9 +40,6 @@ PROGRAMS = {"PE", "ELF", "MachO", "COFF", "TE", "Mub"}
 DISK_IMAGE = "Dmg"
 DISK_IMAGES = (".hfs", ".hfsx", ".apfs")
 """What the one partition of a disk image for macOS is called; the files are inside it."""
-
-TIDY = re.compile(r"(?!\.{1,2}(?:/|$))[\w .()+,-]+(?:/(?!\.{1,2}(?:/|$))[\w .()+,-]+)*", re.ASCII)
-"""Paths that need no closer look, as nearly all are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +61,13 @@ def inspect(path: Path, name: str, *, tools: Tools, workspace: Path, advance: Ad
     known, their total; `errand` is what the reading is a part of. Raises `InputFault` when the archive cannot be used
     and `ServerFault` when this machine cannot read it.
     """
-    if path.stat().st_size == 0:
+    size = path.stat().st_size
+    if size == 0:
         raise InputFault(Code.ARCHIVE_EMPTY, f"{name} is an empty file.", complaints.PACK_AGAIN)
     limited = errand.limited(tools.limits.timeout, lambda: complaints.too_slow(name))
     with limited as part, tools.cores.seat():
-        reading = Reading(path, name, tools, workspace, advance, part.check)
-        members = _usable(reading, _read(reading))
+        reading = Reading(path, name, size, tools, workspace, advance, part.check)
+        members = usable(reading, _read(reading))
     if not members:
         raise complaints.empty(name)
     return Inspection(tuple(members), tuple(reading.warnings), reading.name_counts)
@@ -106,7 +108,16 @@ def _list(reading: Reading, stream: Stream) -> Listing:
         if listing.type not in COMPRESSED_STREAMS and listing.type != DISK_IMAGE:
             stream.follow(listing)
 
-    listing, ended = reading.sevenzip.list(reading.path, check=reading.check, follow=follow)
+    max_members = reading.tools.limits.max_members
+    try:
+        listing, ended = reading.sevenzip.list(
+            reading.path, check=reading.check, max_entries=max_members, follow=follow
+        )
+    except ListingTooLong as error:
+        raise complaints.too_large(
+            f"{reading.name} holds more than {max_members} files, or names without end.",
+            "Split it into several archives.",
+        ) from error
     if any(entry.is_encrypted for entry in listing.entries):
         raise complaints.encrypted(reading.name)
     if listing.is_split:
@@ -121,9 +132,37 @@ def _list(reading: Reading, stream: Stream) -> Listing:
             f"7-Zip is not happy with {reading.name}: {examples(listing.remarks)}.",
             "Everything in it could be read, but better pack it again.",
         )
+    if listing.offset and listing.type in PLAYABLE:
+        reading.warn(
+            Code.ARCHIVE_WARNING,
+            f"{reading.name} begins with {listing.offset} bytes of something else, as programs do.",
+            "Pack it as plain .7z or .zip: not every client finds an archive behind something else.",
+        )
+    if listing.type == "zip":
+        _hold_to_one_story(reading, len(listing.entries))
     if listing.type not in COMPRESSED_STREAMS:  # their sizes are guesses, so what comes is counted
-        reading.hold_to_limits(len(listing.entries), sum(entry.size or 0 for entry in listing.files))
+        sizes = [entry.size or 0 for entry in listing.files]
+        reading.hold_to_limits(len(listing.entries), sum(sizes), max(sizes, default=0))
     return listing
+
+
+def _hold_to_one_story(reading: Reading, count: int) -> None:
+    """Refuse a zip that becomes other files with other programs."""
+    try:
+        disagreements = find_disagreements(reading.path, count, reading.check)
+    except Unusual as unusual:
+        reading.warn(
+            Code.ARCHIVE_WARNING,
+            f"{reading.name} is an odd zip: {unusual}. Not every program will find the same files in it.",
+            "Pack it again.",
+        )
+        return
+    if disagreements:
+        raise InputFault(
+            Code.ARCHIVE_CORRUPT,
+            f"{reading.name} says two different things of what it holds: {examples(disagreements)}.",
+            "Pack it again: one program would find other files in it than another.",
+        )
 
 
 def _is_disk_image(listing: Listing) -> bool:
@@ -133,6 +172,8 @@ def _is_disk_image(listing: Listing) -> bool:
 def _read_inside(reading: Reading, run: Run) -> list[Member]:
     """Unpack the one partition of a disk image and read that instead."""
     inside = reading.workspace / "disk-image"
+    if reading.path == inside:  # images in images could go on for ever
+        raise complaints.unreadable(reading.name)
     try:
         with inside.open("wb") as file:
             for chunk in reading.counted(run.chunks(), None):
@@ -144,48 +185,3 @@ def _read_inside(reading: Reading, run: Run) -> list[Member]:
         return members
     finally:
         inside.unlink(missing_ok=True)
-
-
-def _usable(reading: Reading, members: list[Member]) -> list[Member]:
-    """The members with tidy names; of two with the same name the later one counts, as in unpacking."""
-    by_path: dict[str, Digest] = {}
-    refused = []
-    for path, digest in members:
-        if TIDY.fullmatch(path):
-            by_path[path] = digest
-        elif _is_usable(path):
-            by_path[tidy_path(path)] = digest
-        else:
-            refused.append(path)
-    if refused:
-        raise InputFault(
-            Code.MEMBER_NAME_REFUSED,
-            f"{reading.name} holds files with names that lead out of the mod's folder or cannot be used: "
-            f"{examples([ascii(path)[1:-1] for path in refused])}.",
-            "Pack the archive with plain relative names.",
-        )
-    if len(by_path) < len(members):
-        reading.warn(
-            Code.MEMBER_LEFT_OUT,
-            f"{reading.name} holds {len(members) - len(by_path)} files twice; the later ones count.",
-            "Pack the archive again, each file once.",
-        )
-    return [Member(path, digest) for path, digest in by_path.items()]
-
-
-def _is_usable(path: str) -> bool:
-    return (
-        bool(tidy_path(path))
-        and not path.startswith("/")
-        and is_inside(path)
-        and "\ufffd" not in path
-        and _is_text(path)
-    )
-
-
-def _is_text(path: str) -> bool:
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -1,6 +1,7 @@
 """What 7-Zip complains about, in words for the modder whose archive it is."""
 
 import re
+import signal
 
 from knossosd.conversion.disk import disk_full
 from knossosd.conversion.sevenzip import Ended
@@ -42,6 +43,11 @@ def unreadable(name: str) -> InputFault:
     )
 
 
+def too_large(message: str, hint: str) -> InputFault:
+    """The fault of an archive that is more than what is accepted."""
+    return InputFault(Code.ARCHIVE_TOO_LARGE, message, hint)
+
+
 def too_slow(name: str) -> InputFault:
     """The fault of an archive whose reading has no end."""
     return InputFault(
@@ -59,13 +65,25 @@ def is_damage(ended: Ended) -> bool:
 def explain(ended: Ended, remarks: list[str], name: str) -> Fault:
     """The fault that made 7-Zip end with an error, by its messages and the listing's `remarks`."""
     said = "\n".join([ended.complaints, *remarks])
+    if ended.code == -signal.SIGXCPU:
+        return too_slow(name)
+    if re.search(r"Can't allocate required memory", said):
+        return too_large(
+            f"{name} cannot be unpacked with as much memory as is accepted.",
+            "Pack it with a smaller dictionary: 64 MB are enough for every mod.",
+        )
     if re.search(r"encrypted archive|Wrong password", said):
         return encrypted(name)
     if re.search(r"Missing volume", said) or (ended.code > 0 and VOLUME_NAME.search(name)):
         return incomplete(name)
     if re.search(r"No space left|Disk quota exceeded|File too large", said):
         return disk_full()
-    if re.search(r"Can't allocate|not enough memory|E_FAIL", said) or ended.code not in (0, 1, 2):
+    if re.search(r"not enough memory|temporarily unavailable|E_FAIL", said) or ended.code not in (
+        0,
+        1,
+        2,
+        -signal.SIGXFSZ,
+    ):
         return ServerFault(
             Code.SEVENZIP_FAILED, f"7-Zip failed over {name} ({_first_line(said)}).", "This is not your mod's fault."
         )
@@ -73,10 +91,14 @@ def explain(ended: Ended, remarks: list[str], name: str) -> Fault:
         return InputFault(Code.ARCHIVE_CORRUPT, f"{name} ends too early: a part of it is missing.", PACK_AGAIN)
     if DAMAGE.search(said):
         return InputFault(Code.ARCHIVE_CORRUPT, f"{name} is damaged.", PACK_AGAIN)
+    if re.search(r"data after the end", said):
+        return InputFault(Code.ARCHIVE_CORRUPT, f"{name} has something else behind its end.", PACK_AGAIN)
     if re.search(r"Unsupported Method", said):
         return InputFault(
             Code.ARCHIVE_UNREADABLE, f"{name} is packed with a method that 7-Zip does not know.", "Pack it as .7z."
         )
+    if ended.code == -signal.SIGXFSZ:
+        return too_large(f"{name} holds a file that is larger than what is accepted.", "Split the file.")
     return unreadable(name)
 
 

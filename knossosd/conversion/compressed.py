@@ -8,7 +8,9 @@ from knossosd.conversion.listing import Listing
 from knossosd.conversion.reading import Reading
 from knossosd.conversion.sevenzip import Run
 from knossosd.conversion.tarball import BLOCK, ChunkReader, is_tar, read_tar
+from knossosd.faults import Code
 from knossosd.repo.contents import Digest, Member
+from knossosd.repo.names import examples
 
 COMPRESSED_STREAMS = {"gzip", "bzip2", "xz", "zstd", "Z", "lzma", "lzma86"}
 """Formats that hold one stream, which may be a tar."""
@@ -30,24 +32,28 @@ def read_compressed(reading: Reading, listing: Listing, run: Run) -> list[Member
     stream = ChunkReader(reading.counted(run.chunks(), size))
     if is_tar(stream.peek(BLOCK)):
         members = _read_tar(reading, stream)
-        while stream.read(CHUNK):  # what pads a tar has to be read for 7-Zip to check the whole
-            pass
     else:
-        members = [Member(_inner_name(reading, listing), _digest(stream))]
+        members = [Member(_inner_name(reading, listing), _digest(reading, stream))]
     reading.expect_success(run.wait(), listing)
     return members
 
 
 def _read_tar(reading: Reading, stream: ChunkReader) -> list[Member]:
-    def advance(done: int) -> None:
+    def advance(entries: int, done: int, size: int) -> None:
         """The files of a tar may be larger than the tar: sparse ones have holes."""
         reading.check()
-        reading.hold_to_limits(0, done)
+        reading.hold_to_limits(entries, done, size)
         reading.advance(done, None)
 
-    members, left_out = read_tar(stream, advance, reading.tools.limits.max_members)
-    reading.leave_out(left_out)
-    return members
+    tar = read_tar(stream, advance)
+    reading.leave_out(tar.left_out)
+    if tar.remarks:
+        reading.warn(
+            Code.ARCHIVE_WARNING,
+            f"The tar of {reading.name} is odd: {examples(tar.remarks)}.",
+            "All files that could be seen were read, but better pack it again.",
+        )
+    return tar.members
 
 
 def _inner_name(reading: Reading, listing: Listing) -> str:
@@ -60,8 +66,9 @@ def _inner_name(reading: Reading, listing: Listing) -> str:
     return name.stem if name.suffix else name.name
 
 
-def _digest(stream: ChunkReader) -> Digest:
+def _digest(reading: Reading, stream: ChunkReader) -> Digest:
     digester = Digester()
     while chunk := stream.read(CHUNK):
         digester.update(chunk)
+        reading.hold_to_limits(1, digester.size, digester.size)
     return digester.digest()

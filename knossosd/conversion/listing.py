@@ -5,6 +5,7 @@ The listing is a head per level (a self-extracting archive has two levels, a spl
 may, and stand in braces.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -14,14 +15,23 @@ from typing import NamedTuple
 
 FIRST_ENTRY = b"\n----------\n"
 HEADS = ("--", "----")
-COMMENT = re.compile(rb"^\{\n(?:.*\n)*?\}\n", re.MULTILINE)
-COMMENT_BEGINS = re.compile(rb"^\{\n", re.MULTILINE)
+COMMENT_BEGINS, COMMENT_ENDS = b"\n{\n", b"\n}\n"
 FIELD = re.compile(
     r"\n(?:(Path|Size|Folder|Attributes|Encrypted|Block) = (.*)"
     r"|(?:Symbolic Link|Hard Link|Copy Link) = .+"
     r"|(?:Alternate Stream|Anti) = \+)"
 )
 """What is read of an entry, each field behind the end of a line; those without a name make it special."""
+
+MAX_DESCRIPTION = 4 * 1024 * 1024
+"""Bytes of one entry's description, comment included, or of the head."""
+
+PER_ENTRY = 1024
+"""Bytes of an entry's description, of very many. Most have half as much."""
+
+
+class ListingTooLong(Exception):
+    """There are more entries than may be, or their names have no end."""
 
 
 class Entry(NamedTuple):
@@ -38,9 +48,11 @@ class Entry(NamedTuple):
 
 @dataclass(slots=True)
 class Listing:
-    """The listing of one archive. `type` is the innermost format; `remarks` are 7-Zip's warnings and errors."""
+    """The listing of one archive. `type` is the innermost format, `offset` how many bytes stand in front of it;
+    `remarks` are 7-Zip's warnings and errors."""
 
     type: str = ""
+    offset: int = 0
     is_split: bool = False
     is_solid: bool = False
     remarks: list[str] = field(default_factory=list)
@@ -55,37 +67,57 @@ class Listing:
 Follow = Callable[[Listing], object]
 
 
-def parse_listing(pieces: Iterable[bytes], follow: Follow = lambda _: None) -> Listing:
+def parse_listing(pieces: Iterable[bytes], follow: Follow = lambda _: None, max_entries: float = math.inf) -> Listing:
     """The listing that 7-Zip printed, in any pieces. Names that are not UTF-8 show as replacement characters.
 
     `follow` is called with what there is of the listing, whenever it has more entries. Its head is whole by then.
+    Raises `ListingTooLong` as soon as there are more than `max_entries`, or more text than they need.
     """
     listing = Listing()
-    lines = _without_comments(pieces)
+    lines = _without_comments(_at_most(MAX_DESCRIPTION + max_entries * PER_ENTRY, pieces))
     head = mark = rest = b""
     for piece in lines:
         head, mark, rest = (head + piece).partition(FIRST_ENTRY)
         if mark:
             break
+        _hold(head)
     _read_head(head.decode(errors="replace").split("\n"), listing)
     for text in _whole_blocks(chain([rest], lines)):
         listing.entries += _entries(text.decode(errors="replace"))
+        if len(listing.entries) > max_entries:
+            raise ListingTooLong
         follow(listing)
     return listing
 
 
-def _without_comments(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Whole lines, without the comments between them."""
-    rest = b""
+def _at_most(room: float, pieces: Iterable[bytes]) -> Iterator[bytes]:
     for piece in pieces:
-        whole, end, rest = (rest + piece.replace(b"\r", b"")).rpartition(b"\n")
-        text = whole + end
-        if text.startswith(b"{\n") or b"\n{\n" in text:
-            text = COMMENT.sub(b"", text)
-            if begun := COMMENT_BEGINS.search(text):
-                text, rest = text[: begun.start()], text[begun.start() :] + rest
+        room -= len(piece)
+        if room < 0:
+            raise ListingTooLong
+        yield piece
+
+
+def _without_comments(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Whole lines, without the comments between them, each behind the end of the one before it."""
+    text, is_inside = b"\n", False
+    for piece in pieces:
+        text += piece.replace(b"\r", b"")
+        kept, start = [], 0
+        while (at := text.find(COMMENT_ENDS if is_inside else COMMENT_BEGINS, start)) >= 0:
+            if not is_inside:
+                kept.append(text[start:at])
+            start, is_inside = at + len(COMMENT_ENDS) - 1, not is_inside
+        if is_inside:
+            text = text[max(start, len(text) - len(COMMENT_ENDS) + 1) :]
+        else:
+            end = text.rfind(b"\n")
+            kept.append(text[start:end])
+            text = text[end:]
+        _hold(text)
+        yield b"".join(kept)
+    if not is_inside:
         yield text
-    yield rest
 
 
 def _whole_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -93,8 +125,14 @@ def _whole_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
     rest = b""
     for piece in pieces:
         blocks, _, rest = (rest + piece).rpartition(b"\n\n")
+        _hold(rest)
         yield blocks
     yield rest
+
+
+def _hold(unfinished: bytes) -> None:
+    if len(unfinished) > MAX_DESCRIPTION:
+        raise ListingTooLong
 
 
 def _read_head(lines: Iterable[str], listing: Listing) -> None:
@@ -117,6 +155,8 @@ def _note_property(name: str, value: str, listing: Listing) -> None:
     if name == "Type":
         listing.type = value
         listing.is_split |= value == "Split"
+    elif name == "Offset" and value.isdecimal():
+        listing.offset = int(value)
     elif name == "Multivolume":
         listing.is_split |= value == "+"
     elif name == "Solid":

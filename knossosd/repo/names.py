@@ -13,7 +13,15 @@ EXAMPLES = 3
 """Names that a message about many names tells."""
 
 FORBIDDEN = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
-RESERVED = re.compile(r"(con|prn|aux|nul|com[1-9]|lpt[1-9])(\..*)?", re.IGNORECASE)
+RESERVED = re.compile(r"(con|prn|aux|nul|com[\d¹²³]|lpt[\d¹²³]|conin\$|conout\$) *(\..*)?", re.IGNORECASE)
+"""Names of devices on Windows, with any ending."""
+
+LONGEST_SHOWN = 120
+"""Characters of a name in a message; what is said of it stands in front."""
+
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffd-\uffff]")
+"""What is no text: control characters, what turns the reading direction, and what stands for no character."""
+
 DRIVE = re.compile(r"[A-Za-z]:")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -47,4 +55,10 @@ def join(folder: str, path: str) -> str:
 def examples(names: Sequence[str]) -> str:
     """The first few of `names`, for a message, and how many more there are."""
     more = len(names) - EXAMPLES
-    return ", ".join(names[:EXAMPLES]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(map(shown, names[:EXAMPLES])) + (f" and {more} more" if more > 0 else "")
+
+
+def shown(name: str) -> str:
+    """A name as it may stand in a message: not endless, and without characters that do something."""
+    text = UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], name)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"

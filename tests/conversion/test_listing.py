@@ -1,11 +1,13 @@
 """What 7-Zip lists, as data."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knossosd.conversion.listing import Entry, parse_listing
+from knossosd.conversion.listing import Entry, ListingTooLong, parse_listing
 
 HEAD = ["", "7-Zip (z) 26.03 (x64)", "", "Listing archive: a.7z", "", "--", "Path = a.7z", "Type = 7z", ""]
 
@@ -91,6 +93,17 @@ def test_a_listing_can_be_followed_while_it_grows() -> None:
     )
     assert ("7z", ["a"]) in seen
     assert seen[-1] == ("7z", [one.path for one in whole.entries]) == ("7z", ["a", "b"])
+
+
+def test_a_listing_that_is_too_long_is_not_read_to_its_end() -> None:
+    def endless(piece: bytes) -> Iterator[bytes]:
+        yield printed(*HEAD, "----------")
+        while True:
+            yield piece
+
+    for piece in (b"Path = a\nSize = 0\n\n", b"Path = " + b"a" * 100_000 + b"\nSize = 0\n\n", b"a" * 100_000, b"{\n"):
+        with pytest.raises(ListingTooLong):
+            parse_listing(endless(piece * (200_000 // len(piece))), max_entries=1000)
 
 
 @given(st.data())

@@ -37,6 +37,8 @@ def test_twins_on_windows_are_a_warning() -> None:
     assert codes(describe({"a.7z": ["data/X.txt", "data/x.txt"]})) == ["case_conflict"]
     assert codes(describe({"a.7z": ["\u00e9.txt", "e\u0301.txt"]})) == ["case_conflict"]
     assert codes(describe({"a.7z": ["Data/x.txt", "data/y.txt"]})) == []
+    assert codes(describe({"a.7z": ["a.txt.", "a.txt"]})) == ["case_conflict"]
+    assert codes(describe({"a.7z": ["Data", "data/y.txt"]})) == ["case_conflict"]
 
 
 def test_actions_that_a_dest_can_express_become_one() -> None:
