@@ -10,7 +10,7 @@ import runpy
 import warnings
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -96,6 +96,10 @@ class Settings(BaseModel):
     trusted_hosts: tuple[str, ...] = Field(
         default=(),
         description="Host names, addresses and networks that may be fetched from although they are not public.",
+    )
+    allowed_ports: frozenset[Annotated[int, Field(gt=0, lt=2**16)]] = Field(
+        default=frozenset({80, 443, 8080, 8443}),
+        description="Ports that links may lead to, except on `TRUSTED_HOSTS`, where any may be asked.",
     )
     files_at_once: int = Field(default=4, gt=0, description="Archives that one conversion fetches and reads at once.")
     downloads_per_host: int = Field(

