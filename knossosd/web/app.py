@@ -15,7 +15,7 @@ from knossosd.keyring import Keyring
 from knossosd.settings import Settings
 from knossosd.tickets.store import Tickets
 from knossosd.tickets.wake import Wake
-from knossosd.web import api, drop, live, mirror, monitor, ops, pages
+from knossosd.web import api, drop, live, mirror, monitor, openapi, ops, pages
 from knossosd.web.answers import refused
 from knossosd.web.disk import Disk
 from knossosd.web.feed import Feed
@@ -26,6 +26,13 @@ log = logging.getLogger(__name__)
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
+}
+
+REFUSALS = {
+    400: "The request cannot be read.",
+    404: "There is nothing at this address.",
+    405: "This address does not take such a request.",
+    416: "The file has no such part.",
 }
 
 RETRY_AFTER = 5
@@ -39,14 +46,14 @@ def make_app(settings: Settings, tickets: Tickets, wake: Wake, feed: Feed) -> bo
     app = bottle.Bottle()
     app.install(_Border())
     app.add_hook("before_request", lambda: logs.ticket.set(None))  # a connection may bring several requests
-    for status, handler in ((400, _bad_request), (404, _not_found), (405, _not_allowed)):
-        app.error(status, handler)
+    app.default_error_handler = _refuse
     keyring, lookup, disk = Keyring.from_settings(settings), Lookup(tickets), Disk(settings)
     api.install(app, settings, keyring, tickets, lookup, wake, disk)
     monitor.install(app, settings, keyring, tickets, wake)
     drop.install(app, settings, keyring, disk)
     live.install(app, lookup, feed)
     mirror.install(app, settings)
+    openapi.install(app, settings)
     ops.install(app, settings, disk)
     pages.install(app, settings)
     return app
@@ -87,20 +94,11 @@ def _failure(status: int, message: str, **headers: str) -> HTTPResponse:
     return answer
 
 
-def _not_found(_error: Any) -> Any:
-    return _plain("There is nothing at this address.")
-
-
-def _not_allowed(_error: Any) -> Any:
-    return _plain("This address does not take such a request.")
-
-
-def _bad_request(_error: Any) -> Any:
-    return _plain("The request cannot be read.")
-
-
-def _plain(message: str) -> str:
-    """What Bottle itself refuses: JSON for programs, a sentence for people."""
+def _refuse(error: bottle.HTTPError) -> str:
+    """What Bottle itself refuses: JSON for programs, a sentence for people. Its own page would repeat the request."""
+    for header, value in HEADERS.items():
+        bottle.response.set_header(header, value)
+    message = REFUSALS.get(error.status_code, "The request cannot be answered.")
     if request.path.startswith("/api/"):
         bottle.response.content_type = "application/json"
         return json.dumps({"error": True, "message": message})

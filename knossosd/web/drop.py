@@ -28,6 +28,7 @@ from knossosd.repo.contents import Digest
 from knossosd.settings import MIB, Settings
 from knossosd.web.access import key_of
 from knossosd.web.disk import Disk
+from knossosd.web.forms import whole_number
 
 WINDOW = 30 * 60
 """Seconds that a permission is good for."""
@@ -102,9 +103,9 @@ def _check_permission(settings: Settings, keyring: Keyring, t: int, token: str, 
         raise denied
     key = settings.api_keys[kid]
     scheme, _, credentials = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-    size, _, mac = credentials.partition(":")
-    if token == BOUND and scheme == "Knossos" and size.isdecimal():
-        return Permission(key, t, int(size), mac)
+    promised, _, mac = credentials.partition(":")
+    if token == BOUND and scheme == "Knossos" and (size := whole_number(promised)) is not None:
+        return Permission(key, t, size, mac)
     expected = hashlib.sha256(f"{key}{t}".encode()).hexdigest()
     if not hmac.compare_digest(token.encode(), expected.encode()):
         raise denied
@@ -131,14 +132,14 @@ def _receive(settings: Settings, permission: Permission, disk: Disk) -> dict[str
 
 def _check_room(settings: Settings, disk: Disk) -> int:
     """The body's length, when there is room for it."""
-    length = request.environ.get("CONTENT_LENGTH", "")
-    if not length.isdecimal():
+    length = whole_number(request.environ.get("CONTENT_LENGTH", ""))
+    if length is None:
         raise Refused(411, _error("Say how long the upload is (Content-Length)."))
-    if int(length) > settings.max_content_length + SPARE:
+    if length > settings.max_content_length + SPARE:
         raise Refused(413, _error(f"Files of more than {settings.max_content_length} bytes are not taken."))
-    if not disk.has_room(int(length) + KEPT_FREE):
+    if not disk.has_room(length + KEPT_FREE):
         raise Refused(507, _error("There is not enough room on the server."))
-    return int(length)
+    return length
 
 
 def _events(parser: multipart.PushMultipartParser, length: int) -> Iterator[Any]:
