@@ -14,8 +14,6 @@ from typing import NamedTuple
 
 FIRST_ENTRY = b"\n----------\n"
 HEADS = ("--", "----")
-COMMENT = re.compile(rb"^\{\n(?:.*\n)*?\}\n", re.MULTILINE)
-COMMENT_BEGINS = re.compile(rb"^\{\n", re.MULTILINE)
 FIELD = re.compile(
     r"\n(?:(Path|Size|Folder|Attributes|Encrypted|Block) = (.*)"
     r"|(?:Symbolic Link|Hard Link|Copy Link) = .+"
@@ -69,16 +67,27 @@ def parse_listing(pieces: Iterable[bytes]) -> Listing:
 
 def _without_comments(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Whole lines, without the comments between them."""
-    rest = b""
+    rest, inside = b"", False
     for piece in pieces:
         whole, end, rest = (rest + piece.replace(b"\r", b"")).rpartition(b"\n")
         text = whole + end
-        if text.startswith(b"{\n") or b"\n{\n" in text:
-            text = COMMENT.sub(b"", text)
-            if begun := COMMENT_BEGINS.search(text):
-                text, rest = text[: begun.start()], text[begun.start() :] + rest
+        if inside or text.startswith(b"{\n") or b"\n{\n" in text:
+            text, inside = _outside(text, inside)
         yield text
-    yield rest
+    yield b"" if inside else rest
+
+
+def _outside(text: bytes, inside: bool) -> tuple[bytes, bool]:
+    """What of whole lines stands outside of comments, and whether the next line is inside of one."""
+    kept = []
+    for line in text.splitlines(keepends=True):
+        if inside:
+            inside = line != b"}\n"
+        elif line == b"{\n":
+            inside = True
+        else:
+            kept.append(line)
+    return b"".join(kept), inside
 
 
 def _whole_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:

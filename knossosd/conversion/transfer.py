@@ -34,7 +34,10 @@ CAPTCHA_TRIES = 3
 SNIFFED = 512
 """Bytes at the beginning of a file that tell a web page from an archive."""
 
-HTML = re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body|script)\b", re.I | re.S)
+HTML = re.compile(
+    rb"\s*+(?:<\?xml[^>]*+>\s*+)?+(?:<!--(?>.*?-->)\s*+)*+<(?:!doctype\s++html|html|head|body|script)\b", re.I | re.S
+)
+"""Nothing in it is tried in two ways, for with many comments there would be no end of ways."""
 LENGTH = re.compile(r"[0-9]{1,20}")
 CONTENT_RANGE = re.compile(rf"bytes ({LENGTH.pattern})-{LENGTH.pattern}/({LENGTH.pattern})")
 GONE = {401, 403, 404, 405, 410, 451}

@@ -26,9 +26,10 @@ def check_link(link: str, schemes: frozenset[str] = WEB_SCHEMES) -> str:
         raise ValueError("must not contain a user name or password")
     if UNSAFE.search(link.replace(" ", "")):
         raise ValueError("must not contain control characters")
-    return f"{parts.scheme}://{_ascii_host(parts.netloc)}" + quote(
-        link[link.index("://") + 3 + len(parts.netloc) :], safe=KEPT
-    )
+    start = link.find("://")
+    if start < 0:
+        raise ValueError("is not a link that can be read")
+    return f"{parts.scheme}://{_ascii_host(parts.netloc)}" + quote(link[start + 3 + len(parts.netloc) :], safe=KEPT)
 
 
 def join_link(base: str, filename: str) -> str:
@@ -50,6 +51,6 @@ def _ascii_host(netloc: str) -> str:
         return netloc
     host, colon, port = netloc.partition(":")
     try:
-        return host.encode("idna").decode("ascii") + colon + port
+        return host.encode("idna").decode("ascii") + colon + port.encode("ascii").decode("ascii")
     except UnicodeError:
         raise ValueError("has a host name that cannot be read") from None

@@ -11,7 +11,7 @@ from urllib3 import HTTPHeaderDict, HTTPResponse
 
 from knossosd.conversion.captcha import find_captcha
 from knossosd.conversion.known import Validators
-from knossosd.conversion.transfer import MAX_PAUSE, _asked_pause
+from knossosd.conversion.transfer import HTML, MAX_PAUSE, _asked_pause
 from knossosd.faults import InputFault, RemoteFault
 from tests import hosts
 from tests.conversion.test_download import CONTENT, Fetch
@@ -80,6 +80,18 @@ def host() -> Iterator[Host]:
     with hosts.running_host() as host, pytest.MonkeyPatch.context() as patch:
         patch.setattr("knossosd.conversion.transfer.RESUME_PAUSE", 0.0)
         yield host
+
+
+comments = st.lists(st.sampled_from([b"<!-- x -->", b"<!---->", b" ", b"<?xml ?>"]), max_size=200).map(b"".join)
+
+
+@given(comments, st.binary(max_size=5))
+@example(b"<!---->" * 30_000, b"x")  # there are more ways to read it than atoms in the world
+@example(b"<!--" * 30_000, b"")
+def test_a_page_is_told_from_an_archive_whatever_stands_before_it(before: bytes, content: bytes) -> None:
+    assert HTML.match(before + content) is None
+    if not before.strip().startswith((b"<?xml", b"<!--")) or b"<?xml" not in before.strip()[5:]:
+        assert (HTML.match(before + b"<html>") is not None) == (not before.endswith(b"<!--"))
 
 
 lengths = texts | digits | st.sampled_from(["", "0", "4", "5", "6", "-5", "5, 5", "5,6", "+5", "0x5", "5_0", "\xb2"])
