@@ -7,6 +7,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -73,6 +74,16 @@ def test_an_upload_gets_its_link(web: Checkout) -> None:
     connection.request("GET", f"/mirror/uploads/{digest}")
     assert connection.getresponse().read() == CONTENT
     connection.close()
+
+
+def test_a_known_content_may_be_uploaded_by_many_at_once(web: Checkout) -> None:
+    """What is stored is read again before it is shared, in whichever thread is free."""
+    for _ in range(2):
+        with ThreadPoolExecutor(8) as crowd:
+            answers = list(crowd.map(lambda _: drop(web, multipart(CONTENT)), range(8)))
+        assert [(status, answer["sha256"]) for status, answer, _ in answers] == [
+            (200, hashlib.sha256(CONTENT).hexdigest())
+        ] * 8
 
 
 def test_browsers_may_ask_first(web: Checkout) -> None:
