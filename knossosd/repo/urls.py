@@ -5,7 +5,7 @@ from urllib.parse import quote, urlsplit
 
 WEB_SCHEMES = frozenset({"http", "https"})
 
-UNSAFE = re.compile(r"[\x00-\x20\x7f]")
+UNSAFE = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]")
 KEPT = "/:?#[]@!$&'()*+,;=%-._~"
 """Characters that mean something in a URL, or escape something; everything else is percent-encoded."""
 

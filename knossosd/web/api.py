@@ -168,7 +168,8 @@ class _Api:
         if found is None:
             return missing
         logs.ticket.set(found.number)
-        if not hmac.compare_digest(str(form.get("token", "")).encode(), found.token.encode()):
+        offered = str(form.get("token", "")).encode(errors="surrogatepass")  # JSON can escape half a letter
+        if not hmac.compare_digest(offered, found.token.encode()):
             return HTTPResponse("Failed to validate token!", 403)
         return found
 

@@ -71,7 +71,8 @@ class Permission(NamedTuple):
         if self.mac is None:
             return True
         message = f"{self.time}:{filename}:{self.size}".encode()
-        return hmac.compare_digest(hmac.new(self.key.encode(), message, hashlib.sha256).hexdigest(), self.mac)
+        expected = hmac.new(self.key.encode(), message, hashlib.sha256).hexdigest()
+        return hmac.compare_digest(expected.encode(), self.mac.encode())
 
 
 def install(

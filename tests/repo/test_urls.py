@@ -52,6 +52,7 @@ REASONS = ("is not a link", "must be a link", "must not contain", "has a host na
 @example("file:x")
 @example("http://[::1]ä/")
 @example("http://ä:80ä/")
+@example("http://host.example/\ud800")
 def test_a_link_is_refused_with_a_reason_or_can_be_written_anywhere(link: str) -> None:
     try:
         escaped = check_link(link, SCHEMES)

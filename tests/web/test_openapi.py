@@ -1,5 +1,6 @@
 """The published description of the HTTP API is true: of every route, and of every answer of a running server."""
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -180,3 +181,19 @@ def test_a_refusal_repeats_nothing_of_the_request(web: Checkout, path: str) -> N
 def test_a_ticket_of_thousands_of_digits_is_none(web: Checkout, label: str) -> None:
     body = {"ticket": "9" * 5000, "token": "x"}
     assert ask(web, label, body=body, media_type="application/x-www-form-urlencoded").json()["found"] is False
+
+
+ODD = ["\ud800", "\x00", 5, None, [], {}, True]
+"""What JSON can say where text is meant."""
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_odd_values_in_json_are_refused(web: Checkout, tickets: Tickets, odd: Any) -> None:
+    receipt = tickets.create("{}", title="t")
+    for path in ("retrieve", "cancel"):
+        body = json.dumps({"ticket": receipt.ticket, "token": odd})
+        assert request(web, "POST", f"/api/converter/{path}", body, Content_Type="application/json")[0] == 403
+    for field in ("passwd", "data", "webhook", "no_cache"):
+        body = json.dumps({"passwd": KEY, "data": a_document("https://host.example/a.7z"), field: odd})
+        status, text, _ = request(web, "POST", "/api/converter/request", body, Content_Type="application/json")
+        assert status in (200, 403), text
