@@ -232,7 +232,7 @@ def load(path: Path) -> Settings:
         raise SettingsError(f"{path} is missing: copy conf/settings.py.dist there, or run ./launch.sh once.")
     try:
         names = runpy.run_path(str(path))
-    except Exception as error:  # the file is a program of the operator's: it may raise anything
+    except (Exception, SystemExit) as error:  # the file is a program of the operator's: it may raise anything
         raise SettingsError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
     return parse({name: value for name, value in names.items() if name.isupper()}, str(path))
 
