@@ -52,9 +52,8 @@ def test_every_text_is_an_expression_or_is_told_why_not(text: str) -> None:
     except ValueError as error:
         assert str(error).startswith(("has ", "ends "))
         return
-    python = (
-        re.sub(r"[A-Za-z0-9_.+-]+", "x", checked).replace("&&", " and ").replace("||", " or ").replace("!", " not ")
-    )
+    words = re.sub(r"[A-Za-z0-9_.+-]+", "x", checked)
+    python = " ".join(words.replace("&&", " and ").replace("||", " or ").replace("!", " not ").split())
     if 0 < len(checked) < 200:  # Python's own grammar takes no deeper ones
         ast.parse(python, mode="eval")
 
