@@ -8,4 +8,5 @@ drop.py     uploads;  mirror.py  serving the mirror
 live.py     watching a ticket;  feed.py  one reader of events for all watchers;  socket.py  WebSockets
 ops.py      whether this server is well;  disk.py  how much room there is
 pages.py    the pages, with templates/ and static/
+openapi/    all routes, described for programs
 """

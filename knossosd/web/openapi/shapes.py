@@ -1,4 +1,4 @@
-"""The shapes of what the HTTP API takes and gives, as JSON Schema; `openapi.py` says where each of them is used."""
+"""The shapes of what the HTTP API takes and gives, as JSON Schema."""
 
 from typing import Any
 
