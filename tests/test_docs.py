@@ -83,6 +83,18 @@ def test_links_lead_somewhere(path: Path) -> None:
     assert missing == []
 
 
+def test_every_test_that_holds_a_promise_exists() -> None:
+    named = set(re.findall(r"`(tests/[\w/.]+)`", text("docs/security.md")))
+    assert named
+    assert {name for name in named if not (CHECKOUT / name).is_file()} == set()
+
+
+def test_every_promise_names_its_tests() -> None:
+    promises = text("docs/security.md").partition("## Outgoing requests")[2]
+    rows = [row for row in promises.splitlines() if row.startswith("| ") and row != "| promise | tests |"]
+    assert [row for row in rows if "`tests/" not in row.rsplit("|", 2)[1]] == []
+
+
 def test_every_dependency_is_pinned_with_its_reason() -> None:
     for name in ("requirements.txt", "requirements-dev.txt"):
         for line in (CHECKOUT / name).read_text().splitlines():
