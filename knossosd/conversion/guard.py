@@ -24,13 +24,13 @@ UNICAST = ipaddress.IPv6Network("2000::/3")
 
 SPECIAL: tuple[Network, ...] = (
     ipaddress.IPv4Network("192.0.0.0/24"),  # of protocols; some clouds give out their machines' secrets there
-    ipaddress.IPv6Network("2001::/32"),  # Teredo, and
-    ipaddress.IPv6Network("2002::/16"),  # 6to4: tunnels to an IPv4 address that nobody would check
+    ipaddress.IPv6Network("2002::/16"),  # 6to4, tunnels to an IPv4 address that nobody would check
     ipaddress.IPv6Network("3fff::/20"),  # documentation
 )
 """What some versions of Python take for global, and is not."""
 
 WEB_PORTS = (80, 443)
+"""Where http and https are spoken unless a link says otherwise."""
 
 
 def system_resolver(host: str, port: int) -> list[str]:

@@ -105,10 +105,10 @@ class Performance(Generic[T]):
 
     def _copy(self, match: Match, dest: str, target: str) -> list[str]:
         node = self.tree.find(match.path)
+        self._copied += node.count() if isinstance(node, Folder) else 1
+        if self._copied > MAX_COPIED:
+            raise Misfit(f"the actions copy more than {MAX_COPIED} files and folders")
         if isinstance(node, Folder):
-            self._copied += node.count()
-            if self._copied > MAX_COPIED:
-                raise Misfit(f"the actions copy more than {MAX_COPIED} files and folders")
             return self._put(target if match.by_wildcard else dest, node.copy())
         return [] if node is None else self._put(target, node)
 

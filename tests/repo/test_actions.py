@@ -118,6 +118,13 @@ def test_copies_of_copies_are_limited() -> None:
     assert caught.value.finding.code is Code.ACTION_FAILED
 
 
+def test_many_copies_of_many_files_are_limited() -> None:
+    files = " ".join(f"{number}.txt" for number in range(2000))
+    assert perform(files, *[do("copy", "*.txt", to=f"d{number}") for number in range(50)])[1] == []
+    with pytest.raises(InputFault, match="copy more than"):
+        perform(files, *[do("copy", "*.txt", to=f"d{number}") for number in range(51)])
+
+
 parts = st.sampled_from(["a", "b", "c", "*", ".d"])
 some_paths = st.lists(parts, min_size=1, max_size=3).map("/".join)
 targets = st.lists(st.sampled_from(["a", "b", "new"]), max_size=2).map("/".join)
