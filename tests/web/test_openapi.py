@@ -22,6 +22,7 @@ from knossosd.faults import Code, Finding
 from knossosd.settings import Settings
 from knossosd.tickets.ending import Outcome
 from knossosd.tickets.execution import Execution
+from knossosd.tickets.record import State
 from knossosd.tickets.store import Receipt, Tickets
 from knossosd.tickets.wake import Wake
 from knossosd.tickets.workers import Heartbeat, living
@@ -73,6 +74,7 @@ FEWER = 4
 """An example costs a request."""
 
 BEARER = {"Authorization": f"Bearer {KEY}"}
+KEY_ONLY = [{"bearer": []}, {"basic": []}]
 
 
 @pytest.fixture(autouse=True)
@@ -116,6 +118,19 @@ def test_every_answer_is_as_it_is_described(
 def ask(web: Checkout, label: str, **parts: Any) -> Any:
     """The answer to a request that was made with care; it must be as it is described."""
     return OPERATIONS[label].Case(**parts).call_and_validate(web.url, checks=CHECKS, headers=BEARER)
+
+
+@pytest.mark.parametrize(
+    "label", [label for label, one in OPERATIONS.items() if one.definition.raw.get("security") == KEY_ONLY]
+)
+def test_what_needs_a_key_is_not_done_without(web: Checkout, tickets: Tickets, label: str) -> None:
+    ticket = tickets.create("{}", title="t").ticket
+    case = OPERATIONS[label].Case(path_parameters={"ticket": ticket})
+    for key in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic \xe9"}):
+        assert case.call_and_validate(web.url, checks=CHECKS, headers=key).status_code == 401
+    found = tickets.get(ticket)
+    assert found is not None
+    assert found.state is State.WAITING
 
 
 STATES = {
