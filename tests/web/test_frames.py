@@ -14,6 +14,7 @@ from knossosd.tickets.store import Tickets
 from knossosd.web.socket import MAX_MESSAGE
 from tests.checkouts import Checkout
 from tests.web.test_live import GOOD
+from tests.web.test_requests import end_sending
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
@@ -140,7 +141,7 @@ def test_every_conversation_ends_as_the_standard_says(web: Checkout, ticket: int
 def test_no_bytes_keep_the_server_from_hanging_up(web: Checkout, ticket: int, noise: bytes) -> None:
     with connect(web, ticket) as connection, suppress(ConnectionError):
         connection.sendall(noise)
-        connection.shutdown(socket.SHUT_WR)
+        end_sending(connection)
         while connection.recv(65536):
             pass
 

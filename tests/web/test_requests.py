@@ -11,12 +11,18 @@ from tests.checkouts import Checkout
 from tests.web.test_live import GOOD
 
 
+def end_sending(connection: socket.socket) -> None:
+    """Say that nothing more comes, if the server still listens."""
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_WR)
+
+
 def answers(web: Checkout, sent: bytes) -> list[int]:
     """The statuses of everything that the server says until it hangs up."""
     received = b""
     with socket.create_connection(("127.0.0.1", web.port), timeout=20) as connection, suppress(ConnectionError):
         connection.sendall(sent)
-        connection.shutdown(socket.SHUT_WR)
+        end_sending(connection)
         while data := connection.recv(65536):
             received += data
     return [int(status) for status in re.findall(rb"^HTTP/1\.[01] (\d{3}) ", received, re.MULTILINE)]
