@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from email.utils import formatdate
 
+import hypothesis
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -131,3 +132,51 @@ def test_a_part_is_taken_only_when_it_is_the_missing_one(
     link = host.link("/a.7z", hosts.one_after_the_other(hosts.drops(CONTENT, 5000), lies, hosts.serves(CONTENT)))
     download = fetch(link, attempts=3)
     assert download.digest.sha256 == hashlib.sha256(CONTENT).hexdigest()
+
+
+words = st.sampled_from(
+    [
+        b'"v1"',
+        b'W/"v1"',
+        b"Thu, 01 Jan 1970 00:00:00 GMT",
+        b"\r\n ",
+        b"\r\n\t",
+        b"\r",
+        b"\x0b",
+        b"\x1c",
+        b"\x85",
+        b"\x00",
+        b"\xff",
+    ]
+)
+places = st.sampled_from(
+    [b"a=b", b"; ", b":", b"/a.7z", b"//", b"http://[", b"http://", b"..", b"?x#y", b"5", b"bytes 5-9/10"]
+)
+said = st.lists(words | places | st.binary(max_size=4).filter(lambda data: b"\n" not in data), max_size=4).map(b"".join)
+statuses = st.sampled_from(
+    [b"200 OK", b"206 Part", b"301 Moved", b"304 Same", b"416 No", b"429 Later", b"999", b"200", b"100 Go on", b"-1 x"]
+)
+HEADERS = "ETag Last-Modified Location Set-Cookie Content-Encoding Transfer-Encoding Date Content-Range Retry-After X"
+named = st.sampled_from(HEADERS.split()).map(str.encode)
+PAGE = b"<html><form action='/a.7z' method=post><img src=c alt=captcha><input name=a></form>"
+
+
+@given(
+    statuses, st.lists(st.tuples(named, said), max_size=5), st.sampled_from([b"12345", PAGE, b"", b"\x1f\x8b\x08\x00"])
+)
+@example(b"200 OK", [(b"ETag", b'"a\r\n b"')], b"12345")
+@example(b"200 OK", [(b"Set-Cookie", b"a=\x85\r\n b")], PAGE)
+def test_no_answer_is_a_fault_of_ours(
+    host: Host, tmp_path_factory: pytest.TempPathFactory, status: bytes, lines: list[tuple[bytes, bytes]], body: bytes
+) -> None:
+    """What it says is sent back to it where that makes sense, and the second answer is a good one."""
+    fetch = Fetch(tmp_path_factory.mktemp("fetch") / "a", answers=["x"])
+    head = b"".join(name + b": " + value + b"\r\n" for name, value in lines)
+    raw = b"HTTP/1.1 " + status + b"\r\n" + head + b"Content-Length: 100\r\n\r\n" + body
+    link = host.link("/a.7z", hosts.one_after_the_other(hosts.says_raw(raw), hosts.serves(CONTENT)))
+    try:
+        download = fetch(link, attempts=2)
+    except (InputFault, RemoteFault) as fault:
+        assert fault.finding.message
+        return
+    assert download.digest.sha256 == hashlib.sha256(fetch.target.read_bytes()).hexdigest()
