@@ -52,8 +52,7 @@ def served_at(settings: Settings) -> str | None:
 
 def _serve(root: Path, name: str) -> HTTPResponse:
     file = root / name
-    hidden = any(part.startswith(".") for part in name.split("/"))
-    if hidden or "\0" in name or not file.resolve().is_relative_to(root) or not file.is_file():
+    if not _is_for_everybody(file, root, name):
         return HTTPError(404)
     stat = file.stat()
     etag = f'"{stat.st_mtime_ns:x}-{stat.st_size:x}"'
@@ -63,6 +62,15 @@ def _serve(root: Path, name: str) -> HTTPResponse:
     if answer.body and not isinstance(answer.body, str | bytes):
         answer.body = ThreadedPieces(answer.body)
     return answer
+
+
+def _is_for_everybody(file: Path, root: Path, name: str) -> bool:
+    if "\0" in name or any(part.startswith(".") for part in name.split("/")):
+        return False
+    try:
+        return file.resolve().is_relative_to(root) and file.is_file()
+    except OSError:  # no file can have such a name
+        return False
 
 
 def _settle_range(environ: dict[str, Any], validators: tuple[str, str]) -> None:
