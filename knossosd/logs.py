@@ -51,6 +51,9 @@ def set_up(program: str) -> None:
     handler.setFormatter(_Lines(os.environ.get("SUPERVISOR_PROCESS_NAME", program)))
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     logging.getLogger("huey").handlers.clear()
+    logging.getLogger("urllib3.connection").setLevel(
+        logging.ERROR
+    )  # a host's odd headers would be a traceback each time
     logging.captureWarnings(True)
     sys.excepthook = _uncaught
     threading.excepthook = lambda thrown: _uncaught(thrown.exc_type, thrown.exc_value, thrown.exc_traceback)

@@ -13,6 +13,9 @@ from huey.serializer import Serializer
 
 log = logging.getLogger(__name__)
 
+ABSENT = ("eta", "expires", "expires_resolved", "timeout", "on_complete", "on_error", "chord_config")
+NUMBERS = ("retries", "retry_delay", "retry_backoff", "priority")
+
 
 class Unreadable(ValueError):
     """This is no message of ours, or one of another version's."""
@@ -31,8 +34,8 @@ class JsonMessages(Serializer):  # type: ignore[misc]
             message = Message(**{**fields, "args": tuple(fields["args"])})
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise Unreadable(str(error)) from error
-        if message.on_complete or message.on_error or message.chord_config:
-            raise Unreadable("It is chained.")
+        if not _is_plain(message):
+            raise Unreadable("It is none of ours, or scheduled, or chained.")
         return message
 
     def readable(self, messages: Iterable[bytes]) -> Iterator[Message]:
@@ -42,3 +45,14 @@ class JsonMessages(Serializer):  # type: ignore[misc]
                 yield self.deserialize(message)
             except Unreadable as error:
                 log.warning("a message in the queue cannot be read: %s", error)
+
+
+def _is_plain(message: Message) -> bool:
+    """Whether Huey can do something with the fields of the message: it trusts them."""
+    return (
+        isinstance(message.id, str)
+        and isinstance(message.name, str)
+        and isinstance(message.kwargs, dict)
+        and all(isinstance(getattr(message, name), int | float | None) for name in NUMBERS)
+        and all(getattr(message, name) is None for name in ABSENT)
+    )

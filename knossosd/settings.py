@@ -11,7 +11,7 @@ import warnings
 from functools import cache
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -107,6 +107,10 @@ class Settings(BaseModel):
     trusted_hosts: tuple[str, ...] = Field(
         default=(),
         description="Host names, addresses and networks that may be fetched from although they are not public.",
+    )
+    allowed_ports: frozenset[Annotated[int, Field(gt=0, lt=2**16)]] = Field(
+        default=frozenset({80, 443, 8080, 8443}),
+        description="Ports that links may lead to, except on `TRUSTED_HOSTS`, where any may be asked.",
     )
     files_at_once: int = Field(default=4, gt=0, description="Archives that one conversion fetches and reads at once.")
     downloads_per_host: int = Field(
@@ -264,7 +268,7 @@ def load(path: Path) -> Settings:
         raise SettingsError(f"{path} is missing: copy conf/settings.py.dist there, or run ./launch.sh once.")
     try:
         names = runpy.run_path(str(path))
-    except Exception as error:  # the file is a program of the operator's: it may raise anything
+    except (Exception, SystemExit) as error:  # the file is a program of the operator's: it may raise anything
         raise SettingsError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
     return parse({name: value for name, value in names.items() if name.isupper()}, str(path))
 

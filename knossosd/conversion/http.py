@@ -1,8 +1,9 @@
 """Outgoing requests: downloads and webhooks.
 
 Every connection is made by the guard, one per hop of a redirect. TLS names and `Host` stay those of the link. No proxy
-is taken from the environment, and nothing is followed or tried again unless the caller does so. When the errand that a
-request belongs to is called off, its connection is hung up, so that nobody waits for a host that has gone silent.
+is taken from the environment, nothing is followed or tried again unless the caller does so, and what one host gave us
+to prove ourselves with, no other one gets. When the errand that a request belongs to is called off, its connection is
+hung up, so that nobody waits for a host that has gone silent.
 """
 
 import socket
@@ -34,6 +35,7 @@ HEADERS = {
     "Connection": "close",
 }
 REDIRECTS = {301, 302, 303, 307, 308}
+CREDENTIALS = {"authorization", "cookie"}
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class WebClient:
     def for_downloads(cls, settings: Settings) -> Self:
         """The client for archives."""
         return cls(
-            Guard(settings.trusted_hosts),
+            Guard(settings.trusted_hosts, settings.allowed_ports),
             connect_timeout=settings.connect_timeout,
             idle_timeout=settings.idle_timeout,
             max_redirects=settings.max_redirects,
@@ -64,8 +66,8 @@ class WebClient:
     @classmethod
     def for_webhooks(cls, settings: Settings) -> Self:
         """The client for webhooks."""
-        limit = settings.webhook_timeout
-        return cls(Guard(settings.trusted_hosts), limit, limit, max_redirects=0, time_limit=limit)
+        guard, limit = Guard(settings.trusted_hosts, settings.allowed_ports), settings.webhook_timeout
+        return cls(guard, limit, limit, max_redirects=0, time_limit=limit)
 
     def on(self, errand: Errand) -> Self:
         """The same client, for requests that are a part of `errand`."""
@@ -108,13 +110,14 @@ class WebClient:
 
         Raises what `request` raises, and `InputFault` after too many redirects.
         """
+        headers = headers or {}
         for _ in range(self.max_redirects + 1):
             with self.request("GET", url, headers=headers) as response:
-                location = response.headers.get("Location")
-                if response.status not in REDIRECTS or not location:
+                target = redirected(url, response)
+                if target is None:
                     yield response, url
                     return
-                url = urljoin(url, location)
+            headers, url = on_the_way(headers, url, target), target
         raise InputFault(
             Code.DOWNLOAD_FAILED,
             f"The link is redirected more than {self.max_redirects} times.",
@@ -154,6 +157,27 @@ class WebClient:
         return connections.enter_context(pool)
 
 
+def redirected(url: str, response: Response) -> str | None:
+    """The link that the answer of `url` sends us to, if it does. Raises `InputFault` when that cannot be read."""
+    location = response.headers.get("Location")
+    return joined(url, location) if response.status in REDIRECTS and location else None
+
+
+def joined(url: str, link: str) -> str:
+    """Where `link` leads when it stands in what `url` gave. Raises `InputFault` when it cannot be read."""
+    try:
+        return urljoin(url, link)
+    except ValueError as error:
+        raise _no_link(link, "cannot be read") from error
+
+
+def on_the_way(headers: Mapping[str, str], url: str, target: str) -> Mapping[str, str]:
+    """The `headers` for `url` that `target` may get too: credentials are for those who gave them alone."""
+    if _origin(url) == _origin(target):
+        return headers
+    return {name: value for name, value in headers.items() if name.lower() not in CREDENTIALS}
+
+
 def host_of(link: str) -> str:
     """The host that a link leads to, however it is spelled, and its port unless that is the usual one.
 
@@ -165,12 +189,21 @@ def host_of(link: str) -> str:
     return host if url.port in (None, usual) else f"{host}:{url.port}"
 
 
+def _origin(link: str) -> tuple[str | None, str]:
+    return _parsed(link).scheme, host_of(link)
+
+
 def _parsed(link: str) -> Url:
     try:
         return parse_url(check_link(link))
+    except LocationParseError as error:
+        raise _no_link(link, "has a host name that cannot be read") from error
     except ValueError as error:
-        reason = "has a host name that cannot be read" if isinstance(error, LocationParseError) else error
-        raise InputFault(Code.ADDRESS_REFUSED, f"The link {link} {reason}.", "Give a link to a public host.") from error
+        raise _no_link(link, str(error)) from error
+
+
+def _no_link(link: str, reason: str) -> InputFault:
+    return InputFault(Code.ADDRESS_REFUSED, f"The link {link} {reason}.", "Give a link to a public host.")
 
 
 def _hang_up(line: socket.socket) -> None:

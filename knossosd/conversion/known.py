@@ -118,13 +118,13 @@ class KnownLinks:
 
 def _is_settled(changed: str, now: str) -> bool:
     try:
-        return (_date(now) - _date(changed)).total_seconds() >= SETTLED
+        return (date_of(now) - date_of(changed)).total_seconds() >= SETTLED
     except (ValueError, OverflowError):
         return False
 
 
-def _date(said: str) -> datetime:
-    """Without a zone it is in UTC, as all dates of HTTP are."""
+def date_of(said: str) -> datetime:
+    """The date in a header; without a zone it is in UTC, as all dates of HTTP are. Raises ValueError, OverflowError."""
     date = parsedate_to_datetime(said)
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from knossosd.conversion.digest import digest_chunks, read_chunks
+from knossosd.conversion.digest import read_chunks, sha256_of
 from knossosd.conversion.disposable import status_of
 from knossosd.conversion.errand import Check, checked
 from knossosd.repo.contents import Digest
@@ -117,7 +117,7 @@ class Store:
         if not self.take(digest, same):
             return
         try:
-            if digest_chunks(checked(read_chunks(same), check)) == digest:
+            if sha256_of(checked(read_chunks(same), check)) == digest.sha256:
                 same.replace(file)
             elif self.shares(same, digest.sha256):  # nobody else has replaced it meanwhile
                 log.warning("the stored content %s is damaged and is replaced", digest.sha256)

@@ -6,18 +6,16 @@ everything else starts over, with an empty file and a fresh digest.
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import IO
-from urllib.parse import urljoin
 
 from knossosd.conversion import captcha
 from knossosd.conversion.digest import CHUNK
 from knossosd.conversion.errand import Errand
-from knossosd.conversion.http import REDIRECTS, Response, WebClient
-from knossosd.conversion.known import Known, Validators
+from knossosd.conversion.http import Response, WebClient, on_the_way, redirected
+from knossosd.conversion.known import Known, Validators, date_of
 from knossosd.conversion.landing import Landing
 from knossosd.conversion.observer import Level, Measure
 from knossosd.faults import Code, InputFault, RemoteFault
@@ -36,7 +34,12 @@ CAPTCHA_TRIES = 3
 SNIFFED = 512
 """Bytes at the beginning of a file that tell a web page from an archive."""
 
-HTML = re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body|script)\b", re.I | re.S)
+HTML = re.compile(
+    rb"\s*+(?:<\?xml[^>]*+>\s*+)?+(?:<!--(?>.*?-->)\s*+)*+<(?:!doctype\s++html|html|head|body|script)\b", re.I | re.S
+)
+"""Nothing in it is tried in two ways, for with many comments there would be no end of ways."""
+LENGTH = re.compile(r"[0-9]{1,20}")
+CONTENT_RANGE = re.compile(rf"bytes ({LENGTH.pattern})-{LENGTH.pattern}/({LENGTH.pattern})")
 GONE = {401, 403, 404, 405, 410, 451}
 """Statuses that another try does not change."""
 
@@ -172,7 +175,7 @@ class Transfer:
 
     def _continues(self, response: Response) -> bool:
         """Whether a partial answer begins where our file ends, and is of the same whole."""
-        match = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
+        match = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
         return (
             match is not None
             and int(match[1]) == self._landing.size
@@ -202,10 +205,10 @@ class Transfer:
 
     def _begin(self, response: Response) -> bytes:
         """Take note of what is promised, and read the beginning of the body."""
-        length = response.headers.get("Content-Length", "")
         encoded = response.headers.get("Content-Encoding", "identity") != "identity"
-        if length.isdecimal() and not encoded:
-            self._total = int(length)
+        length = LENGTH.fullmatch(response.headers.get("Content-Length", ""))
+        if length and not encoded:
+            self._total = int(length[0])
             self._hold_to_size(self._total)
         beginning = b""
         while len(beginning) < SNIFFED and (chunk := self._next(response)):
@@ -244,8 +247,8 @@ class Transfer:
             answer = self._ask(form.image)
             if answer is None:
                 break
-            cookies = _cookies_of(response)
-            with self._send(form, answer, cookies) as (response, url):
+            headers = on_the_way(_cookies_of(response), url, form.action)
+            with self._send(form, answer, headers) as (response, url):
                 self._expect_success(response)
                 self._start_over()
                 beginning = self._begin(response)
@@ -264,17 +267,18 @@ class Transfer:
         return self._wishes.errand.apart(lambda: self._wishes.ask(image))
 
     @contextmanager
-    def _send(self, form: captcha.CaptchaForm, answer: str, cookies: str) -> Iterator[tuple[Response, str]]:
+    def _send(
+        self, form: captcha.CaptchaForm, answer: str, headers: Mapping[str, str]
+    ) -> Iterator[tuple[Response, str]]:
         method, url, body = form.filled_in(answer)
-        headers = {"Cookie": cookies} if cookies else {}
         if method == "POST":
             typed = {**headers, "Content-Type": "application/x-www-form-urlencoded"}
             with self._client.request(method, url, headers=typed, body=body) as response:
-                location = response.headers.get("Location")
-                if response.status not in REDIRECTS or not location:
+                target = redirected(url, response)
+                if target is None:
                     yield response, url
                     return
-                url = urljoin(url, location)
+            headers, url = on_the_way(headers, url, target), target
         with self._client.get(url, headers=headers) as answered:
             yield answered
 
@@ -328,11 +332,13 @@ def _asked_pause(response: Response) -> float:
     """Seconds that the host asks us to wait, which it says as such or as the date when it is over."""
     after = response.headers.get("Retry-After", "")
     try:
-        seconds = float(after) if after.isdecimal() else parsedate_to_datetime(after).timestamp() - time.time()
+        seconds = float(after) if after.isdecimal() else date_of(after).timestamp() - time.time()
     except (ValueError, OverflowError):  # it is neither
         return 0.0
     return min(max(seconds, 0.0), MAX_PAUSE)
 
 
-def _cookies_of(response: Response) -> str:
-    return "; ".join(one.partition(";")[0] for one in response.headers.getlist("Set-Cookie"))
+def _cookies_of(response: Response) -> dict[str, str]:
+    """The header that brings back the cookies which came with an answer."""
+    cookies = [one.partition(";")[0] for one in response.headers.getlist("Set-Cookie")]
+    return {"Cookie": "; ".join(cookies)} if cookies else {}

@@ -25,6 +25,10 @@ class Match(NamedTuple):
     by_wildcard: bool
 
 
+MAX_COPIED = 100_000
+"""Files and folders that actions may copy: each could copy what the ones before have copied."""
+
+
 class Performance(Generic[T]):
     """The performing of actions on one tree.
 
@@ -35,6 +39,7 @@ class Performance(Generic[T]):
         self.tree = tree
         self.replaced: list[T] = []
         self.warnings: list[Finding] = []
+        self._copied = 0
 
     def perform(self, actions: Sequence[Action]) -> None:
         """Perform the actions in order. Raises `InputFault` with the code ACTION_FAILED."""
@@ -100,6 +105,9 @@ class Performance(Generic[T]):
 
     def _copy(self, match: Match, dest: str, target: str) -> list[str]:
         node = self.tree.find(match.path)
+        self._copied += node.count() if isinstance(node, Folder) else 1
+        if self._copied > MAX_COPIED:
+            raise Misfit(f"the actions copy more than {MAX_COPIED} files and folders")
         if isinstance(node, Folder):
             return self._put(target if match.by_wildcard else dest, node.copy())
         return [] if node is None else self._put(target, node)

@@ -29,7 +29,11 @@ def from_conditions(conditions: Iterable[Condition]) -> str:
 def check_expression(text: str) -> str:
     """`text` itself, stripped. Raises ValueError unless it is empty or an expression of names, &&, ||, ! and ()."""
     tokens = _tokens(text.strip())
-    if tokens and _expression(tokens, 0) != len(tokens):
+    try:
+        is_whole = not tokens or _expression(tokens, 0) == len(tokens)
+    except RecursionError:
+        raise ValueError("has too many brackets inside each other") from None
+    if not is_whole:
         raise ValueError(f"has something out of place: {text.strip()}")
     return text.strip()
 

@@ -54,8 +54,20 @@ def members_of(file: PackageFile, contents: Contents) -> Sequence[Member]:
 def lay_out(mod: Mod, contents: Mapping[FileKey, Contents]) -> Layout:
     """Work out where the files of `mod` land, `contents` being what its archives hold.
 
-    Raises `InputFault` with the code PATH_CONFLICT when a file lies where a folder must be, or ACTION_FAILED.
+    Raises `InputFault` with the code PATH_CONFLICT when a file lies where a folder must be, or folders lie too deep, or
+    ACTION_FAILED.
     """
+    try:
+        return _lay_out(mod, contents)
+    except RecursionError:
+        raise InputFault(
+            Code.PATH_CONFLICT,
+            "Folders of the mod lie inside each other too deeply.",
+            "Look at the dest of the files and at the actions: no player's system has such paths.",
+        ) from None
+
+
+def _lay_out(mod: Mod, contents: Mapping[FileKey, Contents]) -> Layout:
     layout = Layout({key: {} for key, _ in files_of(mod)}, actions=mod.actions)
     tree, lost = _unpack(mod, contents, layout)
     performance = Performance(tree)

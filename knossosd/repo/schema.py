@@ -240,9 +240,10 @@ class WrittenRepo(Written):
     includes: list[Any] | None = Field(None, max_length=0, description="Not followed: send the mods themselves.")
 
 
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a repo document: one mod, or `mods`."""
-    schema = RootModel[WrittenRepo | WrittenMod].model_json_schema(by_alias=True)
+def json_schema(reference: str = "#/$defs/{model}") -> dict[str, Any]:
+    """The JSON Schema of a repo document: one mod, or `mods`. Its parts are its `$defs`, and refer to each other by
+    `reference`, for those who put them elsewhere."""
+    schema = RootModel[WrittenRepo | WrittenMod].model_json_schema(by_alias=True, ref_template=reference)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "FreeSpace Open repo document",

@@ -27,6 +27,10 @@ class Folder(dict[str, "Node[T]"], Generic[T]):
             else:
                 yield beginning + name, node
 
+    def count(self) -> int:
+        """How many files and folders are in it, all the way down."""
+        return len(self) + sum(node.count() for node in self.values() if isinstance(node, Folder))
+
     def copy(self) -> "Folder[T]":
         """A folder of its own with the same files, all the way down."""
         return Folder({name: node.copy() if isinstance(node, Folder) else node for name, node in self.items()})

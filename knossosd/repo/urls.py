@@ -5,7 +5,10 @@ from urllib.parse import quote, urlsplit
 
 WEB_SCHEMES = frozenset({"http", "https"})
 
-UNSAFE = re.compile(r"[\x00-\x20\x7f]")
+UNSAFE = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]")
+HOST = re.compile(r"([A-Za-z0-9._-]+|\[[A-Za-z0-9:.%]+\])(:[0-9]*)?")
+"""What all who read a link take for the same host and port."""
+
 KEPT = "/:?#[]@!$&'()*+,;=%-._~"
 """Characters that mean something in a URL, or escape something; everything else is percent-encoded."""
 
@@ -26,9 +29,11 @@ def check_link(link: str, schemes: frozenset[str] = WEB_SCHEMES) -> str:
         raise ValueError("must not contain a user name or password")
     if UNSAFE.search(link.replace(" ", "")):
         raise ValueError("must not contain control characters")
-    return f"{parts.scheme}://{_ascii_host(parts.netloc)}" + quote(
-        link[link.index("://") + 3 + len(parts.netloc) :], safe=KEPT
-    )
+    start = link.find("://")
+    if start < 0:
+        raise ValueError("is not a link that can be read")
+    host = _ascii_host(parts.netloc) if parts.netloc else ""
+    return f"{parts.scheme}://{host}" + quote(link[start + 3 + len(parts.netloc) :], safe=KEPT)
 
 
 def join_link(base: str, filename: str) -> str:
@@ -46,10 +51,11 @@ def is_web_link(text: str) -> bool:
 
 
 def _ascii_host(netloc: str) -> str:
-    if netloc.isascii():
-        return netloc
     host, colon, port = netloc.partition(":")
     try:
-        return host.encode("idna").decode("ascii") + colon + port
+        written = netloc if netloc.isascii() else host.encode("idna").decode("ascii") + colon + port
     except UnicodeError:
-        raise ValueError("has a host name that cannot be read") from None
+        written = ""
+    if not HOST.fullmatch(written):
+        raise ValueError("has a host name that cannot be read")
+    return written

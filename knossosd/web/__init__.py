@@ -12,4 +12,5 @@ monitor.py  what operators see and do
 metrics.py  what Prometheus reads;  statistics.py  the last day, for plots
 pages.py    the pages, with templates/;  assets.py  what they need, in static/ and from Bootstrap
 fields.py   the page of a document's fields, out of its JSON Schema
+openapi/    all routes, described for programs
 """

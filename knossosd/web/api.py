@@ -26,7 +26,7 @@ from knossosd.tickets.wake import Wake
 from knossosd.web.access import offered_key
 from knossosd.web.answers import json_answer, refused, status_of
 from knossosd.web.disk import Disk
-from knossosd.web.forms import FormError, FormTooLarge, read_form
+from knossosd.web.forms import FormError, FormTooLarge, read_form, whole_number
 from knossosd.web.lookup import Lookup
 
 log = logging.getLogger(__name__)
@@ -188,12 +188,13 @@ class _Api:
             return refused(413, str(error), Connection="close")
         except FormError:
             form = {}
-        number = str(form.get("ticket", ""))
-        found = self.tickets.get(int(number)) if number.isascii() and number.isdecimal() else None
+        number = whole_number(str(form.get("ticket", "")))
+        found = None if number is None else self.tickets.get(number)
         if found is None:
             return missing
         logs.ticket.set(found.number)
-        if not hmac.compare_digest(str(form.get("token", "")).encode(), found.token.encode()):
+        offered = str(form.get("token", "")).encode(errors="surrogatepass")  # JSON can escape half a letter
+        if not hmac.compare_digest(offered, found.token.encode()):
             return HTTPResponse("Failed to validate token!", 403)
         return found
 

@@ -19,7 +19,7 @@ from knossosd.tickets.quota import UploadQuota
 from knossosd.tickets.statistics import Statistics
 from knossosd.tickets.store import Tickets
 from knossosd.tickets.wake import Wake
-from knossosd.web import api, chunked, drop, live, metrics, mirror, monitor, ops, pages, previews, statistics
+from knossosd.web import api, chunked, drop, live, metrics, mirror, monitor, openapi, ops, pages, previews, statistics
 from knossosd.web.answers import refused
 from knossosd.web.bodies import BodyLimit, is_large
 from knossosd.web.disk import Disk
@@ -31,6 +31,13 @@ log = logging.getLogger(__name__)
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
+}
+
+REFUSALS = {
+    400: "The request cannot be read.",
+    404: "There is nothing at this address.",
+    405: "This address does not take such a request.",
+    416: "The file has no such part.",
 }
 
 RETRY_AFTER = 5
@@ -45,8 +52,7 @@ def make_app(settings: Settings, tickets: Tickets, wake: Wake, feed: Feed) -> bo
     app.install(_Border())
     app.install(BodyLimit())
     app.add_hook("before_request", lambda: logs.ticket.set(None))  # a connection may bring several requests
-    for status, handler in ((400, _bad_request), (404, _not_found), (405, _not_allowed)):
-        app.error(status, handler)
+    app.default_error_handler = _refuse
     keyring, lookup, disk = Keyring.from_settings(settings), Lookup(tickets), Disk(settings)
     quota = UploadQuota(tickets.client, settings.upload_quota)
     api.install(app, settings, keyring, tickets, lookup, wake, disk)
@@ -56,6 +62,7 @@ def make_app(settings: Settings, tickets: Tickets, wake: Wake, feed: Feed) -> bo
     previews.install(app, settings, keyring, wake)
     live.install(app, lookup, feed)
     mirror.install(app, settings)
+    openapi.install(app, settings)
     ops.install(app, settings, disk)
     numbers = Statistics(connect_once(settings, "statistics"))
     metrics.install(app, settings, keyring, numbers, disk)
@@ -99,22 +106,13 @@ def _failure(status: int, message: str, **headers: str) -> HTTPResponse:
     return answer
 
 
-def _not_found(_error: Any) -> Any:
-    return _plain("There is nothing at this address.")
-
-
-def _not_allowed(_error: Any) -> Any:
-    return _plain("This address does not take such a request.")
-
-
-def _bad_request(_error: Any) -> Any:
-    return _plain("The request cannot be read.")
-
-
-def _plain(message: str) -> str:
-    """What Bottle itself refuses: JSON for programs, a sentence for people."""
+def _refuse(error: bottle.HTTPError) -> str:
+    """What Bottle itself refuses: JSON for programs, a sentence for people. Its own page would repeat the request."""
+    for header, value in HEADERS.items():
+        bottle.response.set_header(header, value)
     if is_large(request.environ):
         bottle.response.set_header("Connection", "close")
+    message = REFUSALS.get(error.status_code, "The request cannot be answered.")
     if request.path.startswith("/api/"):
         bottle.response.content_type = "application/json"
         return json.dumps({"error": True, "message": message})

@@ -6,6 +6,7 @@ body is read here.
 
 import io
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -13,6 +14,7 @@ from urllib.parse import parse_qsl
 import multipart
 
 MAX_FIELDS = 20
+NUMBER = re.compile(r"[0-9]{1,20}")
 
 
 class FormError(Exception):
@@ -41,9 +43,14 @@ def read_form(environ: Mapping[str, Any], limit: int) -> dict[str, Any]:
         raise FormError(f"The request cannot be read: {error}.") from error
 
 
+def whole_number(text: str) -> int | None:
+    """The number that `text` writes in a few digits; None when it is none, or so long that Python refuses it."""
+    return int(text) if NUMBER.fullmatch(text) else None
+
+
 def _read(environ: Mapping[str, Any], limit: int) -> bytes:
-    length = environ.get("CONTENT_LENGTH") or "0"
-    if not length.isdecimal() or int(length) > limit:
+    length = whole_number(environ.get("CONTENT_LENGTH") or "0")
+    if length is None or length > limit:
         raise FormTooLarge(f"The request has more than {limit} bytes.")
     try:
         body: bytes = environ["wsgi.input"].read(limit + 1)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import bottle
 import gevent
-from bottle import HTTPResponse, request, static_file
+from bottle import HTTPError, HTTPResponse, request, static_file
 
 from knossosd.settings import Settings
 
@@ -33,11 +33,11 @@ TYPES = {
 
 
 def install(app: bottle.Bottle, settings: Settings) -> None:
-    """Serve the mirror at the path of its public URL, unless another server does."""
-    if settings.mirror_path is None or settings.mirror_url is None or not settings.serve_mirror:
+    """Add the route, unless another server serves the mirror."""
+    path = served_at(settings)
+    if settings.mirror_path is None or path is None:
         return
     root = settings.mirror_path.resolve()
-    path = urlsplit(settings.mirror_url).path
 
     def serve(name: str) -> HTTPResponse:
         return _serve(root, name)
@@ -45,11 +45,15 @@ def install(app: bottle.Bottle, settings: Settings) -> None:
     app.route(f"{path}/<name:path>", ["GET", "HEAD"], serve)
 
 
+def served_at(settings: Settings) -> str | None:
+    """The path of the mirror's public URL, None when it is not for us to serve it."""
+    return urlsplit(settings.mirror_url).path if settings.mirror_url and settings.serve_mirror else None
+
+
 def _serve(root: Path, name: str) -> HTTPResponse:
     file = root / name
-    hidden = any(part.startswith(".") for part in name.split("/"))
-    if hidden or "\0" in name or not file.resolve().is_relative_to(root) or not file.is_file():
-        return HTTPResponse("There is no such file.", 404)
+    if not _is_for_everybody(file, root, name):
+        return HTTPError(404)
     stat = file.stat()
     etag = f'"{stat.st_mtime_ns:x}-{stat.st_size:x}"'
     _settle_range(request.environ, (etag, formatdate(stat.st_mtime, usegmt=True)))
@@ -58,6 +62,15 @@ def _serve(root: Path, name: str) -> HTTPResponse:
     if answer.body and not isinstance(answer.body, str | bytes):
         answer.body = ThreadedPieces(answer.body)
     return answer
+
+
+def _is_for_everybody(file: Path, root: Path, name: str) -> bool:
+    if "\0" in name or any(part.startswith(".") for part in name.split("/")):
+        return False
+    try:
+        return file.resolve().is_relative_to(root) and file.is_file()
+    except OSError:  # no file can have such a name
+        return False
 
 
 def _settle_range(environ: dict[str, Any], validators: tuple[str, str]) -> None:

@@ -43,7 +43,7 @@ DRAIN_TIME = 2.0
 NORMAL, PROTOCOL_ERROR, NOT_TEXT, TOO_BIG, SERVICE_RESTART, TRY_AGAIN = 1000, 1002, 1007, 1009, 1012, 1013
 """Status codes of RFC 6455 for the end of a connection."""
 
-TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
 _open: WeakSet["LiveSocket"] = WeakSet()
 """Every socket of this process."""
@@ -96,7 +96,7 @@ class LiveSocket:
 
     def receive(self) -> str:
         """The next text message. Raises `Closed` when there will be none."""
-        parts: list[bytes] = []
+        message, has_begun = bytearray(), False
         while True:
             opcode, payload, final = self._read_frame()
             if opcode == PING:
@@ -105,11 +105,14 @@ class LiveSocket:
                 self.close(NORMAL)
                 raise Closed
             elif opcode != PONG:
-                parts.append(payload)
-                if sum(map(len, parts)) > MAX_MESSAGE:
+                if opcode not in ((CONTINUATION,) if has_begun else (TEXT, BINARY)):
+                    self._reject(PROTOCOL_ERROR)
+                has_begun = True
+                message += payload
+                if len(message) > MAX_MESSAGE:
                     self._reject(TOO_BIG)
                 if final:
-                    return self._decode(b"".join(parts))
+                    return self._decode(bytes(message))
 
     def close(self, code: int) -> None:
         """Say good-bye. The connection ends when `wait` is called, and everything that waits has been sent."""

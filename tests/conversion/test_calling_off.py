@@ -263,7 +263,7 @@ def test_a_name_that_nobody_resolves(patient: Settings, stuck: threading.Event, 
 def resolving(toolbox: Toolbox, settings: Settings, resolve: Callable[[str, int], list[str]]) -> Toolbox:
     """The same tools, with other answers to look-ups."""
     downloader = Downloader.from_settings(settings, toolbox.leases)
-    downloader._client = replace(downloader._client, guard=Guard(settings.trusted_hosts, resolve))
+    downloader._client = replace(downloader._client, guard=Guard(settings.trusted_hosts, resolve=resolve))
     return replace(toolbox, downloader=downloader)
 
 

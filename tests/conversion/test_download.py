@@ -428,6 +428,33 @@ def test_somebody_answers_the_captcha(host: Host, fetch: Fetch, method: str) -> 
     assert fetch.asked == [f"http://127.0.0.1:{host.server_port}/images/captcha.png"] * 2
 
 
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_the_cookies_of_a_captcha_stay_with_the_host(host: Host, fetch: Fetch, method: str) -> None:
+    with hosts.running_host() as other:
+        elsewhere = other.link("/get", hosts.serves(CONTENT))
+        page = PAGE.replace(b"get?x=1", elsewhere.encode()) % method.encode()
+        fetch.answers = ["xyzzy"]
+        assert_right(fetch, fetch(host.link("/a.7z", hosts.says(200, page, Set_Cookie="session=7"))))
+        assert [request.headers.get("Cookie") for request in other.requests] == [None]
+
+
+def test_the_cookies_of_a_captcha_do_not_follow_a_redirect_to_somebody_else(host: Host, fetch: Fetch) -> None:
+    with hosts.running_host() as other:
+        elsewhere = other.link("/a.7z", hosts.serves(CONTENT))
+        host.link("/get", hosts.says(302, Location=elsewhere))
+        fetch.answers = ["xyzzy"]
+        assert_right(fetch, fetch(host.link("/a.7z", hosts.says(200, PAGE % b"post", Set_Cookie="session=7"))))
+        asked = [*host.requests, *other.requests]
+        assert [request.headers.get("Cookie") for request in asked] == [None, "session=7", None]
+
+
+@pytest.mark.parametrize("link", [b"http://[", b"file:///etc/passwd", b"http://10.0.0.1/"])
+def test_a_captcha_that_leads_nowhere_is_a_fault_of_the_host(host: Host, fetch: Fetch, link: bytes) -> None:
+    fetch.answers = ["xyzzy"]
+    page = PAGE.replace(b"get?x=1", link) % b"get"
+    assert fetch.fails(host.link("/a.7z", hosts.says(200, page))).finding.code is Code.ADDRESS_REFUSED
+
+
 @pytest.mark.parametrize("answers", [[None], ["wrong", "wrong", "wrong"]])
 def test_nobody_answers_the_captcha(host: Host, fetch: Fetch, answers: list[str | None]) -> None:
     behaviour = captcha("post", CONTENT)

@@ -106,6 +106,19 @@ def test_a_listing_that_is_too_long_is_not_read_to_its_end() -> None:
             parse_listing(endless(piece * (200_000 // len(piece))), max_entries=1000)
 
 
+def test_a_comment_that_never_ends_is_no_entry() -> None:
+    assert [one.path for one in listed("Path = a", "Size = 1", "", "{", "Path = evil", "Size = 9", "")] == ["a"]
+
+
+def test_a_comment_may_be_long_and_full_of_beginnings() -> None:
+    """Its author says how long that takes, so it must not take the square of it."""
+    comment = ["Comment = ", "{", *["{"] * 200_000, "Path = evil", "Size = 9", "}"]
+    text = printed(*HEAD, *comment, "----------", "Path = a", "Size = 1", *comment, "Block = 0", "")
+    pieces = [text[start : start + 1000] for start in range(0, len(text), 1000)]
+    for listing in (parse_listing([text]), parse_listing(pieces)):
+        assert [(one.path, one.size, one.block) for one in listing.entries] == [("a", 1, "0")]
+
+
 @given(st.data())
 def test_output_comes_in_any_pieces(data: st.DataObject) -> None:
     entry = ["Path = ä", "Size = 1", "Comment = ", "{", "", "Path = evil", "Size = 9", "}", "Block = 0", ""]
@@ -120,3 +133,45 @@ def test_output_comes_in_any_pieces(data: st.DataObject) -> None:
 def test_no_output_breaks_the_parser(lines: list[bytes]) -> None:
     parse_listing([b"\n".join(lines)])
     parse_listing([printed(*HEAD, "----------"), b"\n".join(lines)])
+
+
+names = st.text(
+    st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="\x85\u2028\u2029"), min_size=1, max_size=20
+)
+entries = st.lists(
+    st.builds(
+        Entry,
+        names,
+        st.integers(0, 2**63) | st.none(),
+        st.booleans(),
+        st.booleans(),
+        st.just(False),
+        st.sampled_from(["", "0"]),
+    ),
+    max_size=8,
+)
+comments = st.lists(
+    st.sampled_from(["{", "", "Path = evil", "Size = 9", "----------", "} ", "Attributes = D"]), max_size=6
+)
+
+
+def printed_entry(entry: Entry, comment: list[str]) -> list[str]:
+    size = "" if entry.size is None else entry.size
+    return [
+        *[f"Path = {entry.path}", f"Size = {size}", f"Folder = {'+' if entry.is_folder else '-'}"],
+        *[
+            f"Encrypted = {'+' if entry.is_encrypted else '-'}",
+            "Comment = ",
+            "{",
+            *comment,
+            "}",
+            f"Block = {entry.block}",
+            "",
+        ],
+    ]
+
+
+@given(entries, comments)
+def test_what_was_printed_is_read(expected: list[Entry], comment: list[str]) -> None:
+    """Whatever names and comments say, the entries are those of the archive."""
+    assert listed(*(line for entry in expected for line in printed_entry(entry, comment))) == expected

@@ -111,6 +111,20 @@ def test_what_cannot_be_done_says_which_action_it_is(files: str, action: Action,
     assert caught.value.finding.message.startswith("actions[1] ")
 
 
+def test_copies_of_copies_are_limited() -> None:
+    """Each action doubles what is there, so forty of them would need a disk that nobody has."""
+    with pytest.raises(InputFault, match="copy more than") as caught:
+        perform("x", do("mkdir", "d"), *[do("copy", "*", to=f"d{number}") for number in range(40)])
+    assert caught.value.finding.code is Code.ACTION_FAILED
+
+
+def test_many_copies_of_many_files_are_limited() -> None:
+    files = " ".join(f"{number}.txt" for number in range(2000))
+    assert perform(files, *[do("copy", "*.txt", to=f"d{number}") for number in range(50)])[1] == []
+    with pytest.raises(InputFault, match="copy more than"):
+        perform(files, *[do("copy", "*.txt", to=f"d{number}") for number in range(51)])
+
+
 parts = st.sampled_from(["a", "b", "c", "*", ".d"])
 some_paths = st.lists(parts, min_size=1, max_size=3).map("/".join)
 targets = st.lists(st.sampled_from(["a", "b", "new"]), max_size=2).map("/".join)

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -316,7 +316,6 @@ json_values = st.recursive(
 
 
 @given(json_values)
-@settings(max_examples=300, deadline=None)
 def test_no_json_makes_the_reader_fail_otherwise(value: Any) -> None:
     try:
         read(value)
@@ -325,7 +324,6 @@ def test_no_json_makes_the_reader_fail_otherwise(value: Any) -> None:
 
 
 @given(st.dictionaries(st.sampled_from([*a_mod(), "type", "actions", "mod_flag", "tile"]), json_values))
-@settings(max_examples=300, deadline=None)
 def test_no_field_makes_the_reader_fail_otherwise(fields: dict[str, Any]) -> None:
     try:
         read({**a_mod(), **fields})

@@ -1,7 +1,13 @@
 """Environments: the list form, the expression, and who can read them."""
 
-import pytest
+import ast
+import re
 
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from knossosd.repo.environment import check_expression
 from tests.repo.builders import a_mod, a_package, one_mod, problems, warnings
 
 
@@ -29,6 +35,27 @@ def test_expressions_are_kept(expression: str) -> None:
 @pytest.mark.parametrize("wrong", ["&&", "a &&", "(a", "a)", "a b", "a & b", "!", "()", "a || || b", "a, b"])
 def test_expressions_that_clients_cannot_read_are_problems(wrong: str) -> None:
     assert set(problems(a_mod(a_package(environment=wrong)))) == {"packages[0].environment"}
+
+
+pieces = st.lists(st.sampled_from(["windows", "avx2", "&&", "||", "!", "(", ")", " ", "&", "ä"]), max_size=20).map(
+    "".join
+)
+
+
+@given(pieces | st.text(max_size=20))
+@example("(" * 5000)
+@example("!" * 5000 + "x")
+@example("(" * 5000 + "x" + ")" * 5000)
+def test_every_text_is_an_expression_or_is_told_why_not(text: str) -> None:
+    try:
+        checked = check_expression(text)
+    except ValueError as error:
+        assert str(error).startswith(("has ", "ends "))
+        return
+    words = re.sub(r"[A-Za-z0-9_.+-]+", "x", checked)
+    python = " ".join(words.replace("&&", " and ").replace("||", " or ").replace("!", " not ").split())
+    if 0 < len(checked) < 200:  # Python's own grammar takes no deeper ones
+        ast.parse(python, mode="eval")
 
 
 @pytest.mark.parametrize(

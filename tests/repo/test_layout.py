@@ -33,6 +33,13 @@ def test_a_file_in_the_place_of_a_folder_fails() -> None:
     assert caught.value.finding.file == "b.7z"
 
 
+def test_folders_that_lie_too_deep_are_the_mods_fault() -> None:
+    for dest, members in (("a/" * 5000, ["x"]), ("", ["a/" * 5000 + "x"])):
+        with pytest.raises(InputFault) as caught:
+            describe({"a.7z": members}, dest=dest)
+        assert caught.value.finding.code is Code.PATH_CONFLICT
+
+
 def test_twins_on_windows_are_a_warning() -> None:
     assert codes(describe({"a.7z": ["data/X.txt", "data/x.txt"]})) == ["case_conflict"]
     assert codes(describe({"a.7z": ["\u00e9.txt", "e\u0301.txt"]})) == ["case_conflict"]

@@ -6,14 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import bottle
 import pytest
-import redis
 
-from knossosd.settings import Settings
-from knossosd.tickets.store import Tickets
-from knossosd.tickets.wake import Wake
-from knossosd.web.app import make_app
 from knossosd.web.bodies import SMALL
-from knossosd.web.feed import Feed
 from tests.checkouts import Checkout
 
 HUGE = 10**12
@@ -30,12 +24,6 @@ def ask(web: Checkout, head: str, body: bytes = b"") -> bytes:
     with socket.create_connection(("127.0.0.1", web.port), timeout=10) as connection:
         connection.sendall(head.encode() + b"\r\n\r\n" + body)
         return connection.makefile("rb").read()
-
-
-@pytest.fixture
-def routes(redis_client: redis.Redis, settings: Settings) -> list[bottle.Route]:
-    wake = Wake(lambda _: None, lambda _: None, lambda *_: None, lambda: None)
-    return list(make_app(settings, Tickets(redis_client, settings), wake, Feed(redis_client)).routes)
 
 
 def test_every_route_refuses_a_huge_body_without_reading_it(web: Checkout, routes: list[bottle.Route]) -> None:

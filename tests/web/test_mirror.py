@@ -100,6 +100,8 @@ def test_an_empty_file_is_served(web: Checkout) -> None:
     [
         "/mirror/",
         "/mirror/my%20mod",
+        "/mirror/" + "a" * 300,
+        "/mirror/" + "a/" * 3000,
         "/mirror/my%20mod/1.0.0/missing",
         "/mirror/my%20mod/1.0.0/.hidden",
         "/mirror/.work/x",

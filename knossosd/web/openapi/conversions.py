@@ -1,0 +1,82 @@
+"""Submitting documents, retrieving what came of them, and watching."""
+
+from knossosd.web.openapi.shapes import shape, text
+from knossosd.web.openapi.writing import (
+    BY_NUMBER,
+    FORMS,
+    HTML,
+    JSON,
+    KEY,
+    LATER,
+    NO_NUMBER,
+    NO_REDIS,
+    NO_TOKEN,
+    TEXT,
+    Part,
+    does,
+    gives,
+    in_header,
+    takes,
+)
+
+CONVERSIONS: Part = {
+    "/api/converter/request": {
+        "post": does(
+            "Submit a repo document to be converted.",
+            {
+                "200": gives(
+                    "The ticket; or what is wrong with the document, and nothing was queued.",
+                    {"anyOf": [shape("Receipt"), shape("RefusedDocument")]},
+                ),
+                "403": gives("No known key.", text(), HTML),
+                "409": gives("The `Idempotency-Key` was used for another submission.", shape("Error")),
+                "413": gives("Too large.", shape("RefusedDocument")),
+                "429": gives("The key has reached its quota.", shape("Error"), headers=LATER),
+                "503": gives("The queue or the disk is full, or the database is away.", shape("Error"), headers=LATER),
+            },
+            in_header("Idempotency-Key", "The same submission with the same text gives the same ticket."),
+            body=takes("Submission", *FORMS, JSON),
+            key=[*KEY, {}],
+        )
+    },
+    "/api/converter/get_status/{ticket}": {
+        "get": does(
+            "How a ticket is doing.",
+            {"200": gives("Its state.", shape("Status")), **NO_NUMBER, **NO_REDIS},
+            BY_NUMBER,
+        )
+    },
+    "/api/converter/retrieve": {
+        "post": does(
+            "The generated document of a ticket, as text, or why there is none.",
+            {"200": gives("What became of it.", shape("Outcome")), **NO_TOKEN, **NO_REDIS},
+            body=takes("Claim", *FORMS, JSON),
+        )
+    },
+    "/api/converter/cancel": {
+        "post": does(
+            "Call a conversion off.",
+            {"200": gives("Whether it was called off.", shape("Cancellation")), **NO_TOKEN, **NO_REDIS},
+            body=takes("Claim", *FORMS, JSON),
+        )
+    },
+}
+
+WATCHED: Part = {
+    "101": {"description": "The WebSocket is open."},
+    "400": gives("This is no handshake.", text(), TEXT),
+    "404": gives("Nothing is here.", text(), TEXT),
+    "426": gives("This address is for WebSockets.", text(), HTML, {"Upgrade": {"const": "websocket"}}),
+    "503": gives("The server ends; come back to the next one.", text(), TEXT),
+}
+RESUMED: Part = {
+    "name": "after",
+    "in": "query",
+    "description": "The id of the last event that was seen.",
+    "schema": {"type": "string"},
+}
+
+SOCKETS: Part = {
+    "/ws/watcher/{ticket}": {"get": does("Watch a ticket.", WATCHED, BY_NUMBER, RESUMED)},
+    "/ws/inter/{ticket}": {"get": does("Watch a ticket, and answer captchas.", WATCHED, BY_NUMBER, RESUMED)},
+}
