@@ -4,7 +4,7 @@ import hashlib
 import json
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -28,6 +28,7 @@ class Recorder:
     """An observer that writes everything down, and calls the conversion off once `calls_off` is a prefix of a line."""
 
     def __init__(self, calls_off: str | None = None) -> None:
+        self.files: list[str] = []
         self.lines: list[str] = []
         self.snapshots: list[Snapshot] = []
         self.ended: list[FileProgress] = []
@@ -37,6 +38,9 @@ class Recorder:
     def log(self, level: Level, message: str) -> None:
         self.lines.append(f"{level.value}: {message}")
         self.called_off |= self._calls_off is not None and message.startswith(self._calls_off)
+
+    def planned(self, files: Sequence[FileProgress]) -> None:
+        self.files = [file.file for file in files]
 
     def progress(self, snapshot: Snapshot) -> None:
         self.snapshots.append(snapshot)
@@ -156,6 +160,7 @@ def test_a_mod_is_converted_and_mirrored(host: str, served: Path, plain: Setting
     assert published(plain) == ["my_mod/1.0.0/core.zip"]
     assert (plain.mirror_path / "my_mod/1.0.0/core.zip").read_bytes() == archive  # type: ignore[operator]
     assert leftovers(plain) == []
+    assert observer.files == ["core.zip"]
     assert [ended.stage for ended in observer.ended] == [Stage.DONE]
     assert "INFO: Downloading core.zip" in observer.lines
 
