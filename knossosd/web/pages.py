@@ -12,7 +12,7 @@ from knossosd.web.assets import Assets
 
 TEMPLATES = Path(__file__).parent / "templates"
 CONTENT_SECURITY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https: http: blob:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https: http: data:; "
     "connect-src 'self' ws: wss:; base-uri 'none'; form-action 'self'"
 )
 NAVIGATION = (("/converter", "Convert"), ("/tasks", "Tasks"))
@@ -28,6 +28,7 @@ def install(app: bottle.Bottle, settings: Settings) -> None:
     app.get("/converter", callback=lambda: page("converter", "Convert a mod", "submit.js"))
     app.get("/watch/<ticket:int>", callback=lambda ticket: page("watch", "Conversion", "watching.js", ticket=ticket))
     app.get("/tasks", callback=lambda: page("tasks", "Tasks", "tasks.js", is_open=settings.open_monitor))
+    app.get("/docs/embed", callback=lambda: page("embed", "Embed a conversion", "embed.js", server=_websocket_server()))
 
 
 class Pages:
@@ -57,3 +58,9 @@ class Pages:
             "Cache-Control": "no-cache",
         }
         return HTTPResponse(frame, 200, headers)
+
+
+def _websocket_server() -> str:
+    """This server's address as the browser that asks would have to name it to the embeddable client."""
+    scheme, host = bottle.request.urlparts[:2]
+    return f"{'wss' if scheme == 'https' else 'ws'}://{host}"
