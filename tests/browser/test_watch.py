@@ -231,7 +231,9 @@ def test_a_failure_is_told_in_plain_words_with_its_place(execution: Execution, w
     expect(watched.locator(".state")).to_have_text("The conversion failed.")
     expect(watched.locator("#cv-pg-bar")).to_have_class("progress-bar progress-bar-danger")
     expect(bar_of(watched, "music.7z")).to_contain_text("not finished")
-    expect(watched.get_by_role("heading", name="What went wrong")).to_be_visible()
+    watched.get_by_role("button", name="Result").press("Enter")
+    expect(watched.get_by_role("heading", name="What went wrong")).to_be_focused()
+    expect(watched.get_by_role("heading", name="What went wrong")).to_be_in_viewport()
     for part in ("my_mod > Core > core.7z", "It is damaged.", "Pack it again."):
         expect(watched.locator("#outcome")).to_contain_text(part)
 
@@ -252,12 +254,26 @@ def test_who_has_no_token_watches_and_is_asked_for_it(
     outcome = page.locator("#outcome")
     expect(outcome.locator(".warnings")).to_contain_text("my_mod: Twins.")
     expect(outcome).to_contain_text("is for whoever has the conversion's token")
+    page.get_by_text("Have the token?").click()
     for token, seen in (("wrong", "That is not the token"), (receipt.token, "3 files")):
-        page.get_by_text("Have the token?").click()
         page.get_by_label("Token").fill(token)
         page.get_by_role("button", name="Use").click()
         expect(page.locator("#live")).to_contain_text(seen)
     expect(page.get_by_role("link", name="Download")).to_be_visible()
+    expect(page.get_by_role("button", name="Result")).to_have_count(1)
+
+
+def test_who_types_the_token_is_not_disturbed_by_the_end(
+    web: Checkout, receipt: Receipt, execution: Execution, page: Page
+) -> None:
+    page.goto(f"{web.url}/watch/{receipt.ticket}")
+    page.get_by_text("Have the token?").click()
+    page.get_by_label("Token").fill(receipt.token[:20])
+    execution.finish(Outcome(generated(3)))
+    expect(page.locator("#outcome")).to_be_visible()
+    page.get_by_label("Token").press_sequentially(receipt.token[20:])
+    page.keyboard.press("Enter")
+    expect(page.locator("#outcome")).to_contain_text("3 files")
 
 
 def test_a_conversion_is_cancelled_by_who_means_it(tickets: Tickets, receipt: Receipt, watched: Page) -> None:

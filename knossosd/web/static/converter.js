@@ -248,6 +248,7 @@
     :where(#cv-note) { min-height: 1.5em; }
     :where(.cv-captcha) { display: flex; flex-wrap: wrap; gap: .5em; align-items: center; }
     :where(.cv-captcha p) { flex: 0 0 100%; margin: 0; }
+    :where(.cv-captcha input) { flex: 1; width: auto; }
     :where(.cv-captcha img) { max-width: 100%; background: #fff; }
     @media (prefers-reduced-motion: reduce) { :where(.cv-watch .progress-bar) { transition: none; } }
   `;
@@ -282,11 +283,14 @@
   }
 
   function captchaForm(image, answer) {
-    const input = make("input", { type: "text", autocomplete: "off", required: "", "aria-label": "What the picture shows" });
+    const input = make("input", {
+      type: "text", class: "form-control", autocomplete: "off", required: "", "aria-label": "What the picture shows",
+    });
     const form = make(
       "form", { class: "cv-captcha" },
       make("p", {}, "The host of an archive asks: what does this picture show?"),
-      make("img", { src: image, alt: "Captcha" }), input, make("button", {}, "Send"),
+      make("img", { src: image, alt: "Captcha" }), input,
+      make("button", { class: "btn btn-primary" }, "Send"),
     );
     form.addEventListener("submit", (event) => {
       event.preventDefault();

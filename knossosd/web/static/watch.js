@@ -41,6 +41,11 @@ class View {
   #note = make("p", { class: "part-note", role: "status" });
   #actions = make("div", { class: "actions" });
   #outcome = make("section", { id: "outcome", hidden: true });
+  #toOutcome = button("Result ↓", () => {
+    this.#outcome.scrollIntoView();
+    this.#outcome.querySelector("h2").focus();
+  });
+  #tokenForm = this.#makeTokenForm();
   #whole;
 
   constructor(element, ticket, token) {
@@ -108,8 +113,7 @@ class View {
     this.#stage = "ended";
     this.#say("There is no such conversion.");
     this.#actions.replaceChildren();
-    this.#outcome.hidden = false;
-    this.#outcome.replaceChildren(make("p", {}, "There may have been one: results are kept for a limited time only."));
+    this.note("Results are kept for a limited time only.");
   }
 
   // Say something about the connection or the last action.
@@ -132,11 +136,11 @@ class View {
     this.#title.textContent = this.#name;
   }
 
-  // What may be done now.
+  // What may be done now. Somebody may be just typing the token: that form stays as it is.
   #offer() {
     const running = this.#stage !== "ended";
-    if (!this.#token) return this.#actions.replaceChildren(this.#tokenForm());
-    this.#actions.replaceChildren(...(running ? [button("Cancel", () => this.#cancel())] : []));
+    if (this.#token) this.#actions.replaceChildren(...(running ? [button("Cancel", () => this.#cancel())] : []));
+    else if (!this.#actions.contains(this.#tokenForm)) this.#actions.replaceChildren(this.#tokenForm);
   }
 
   async #cancel() {
@@ -165,7 +169,8 @@ class View {
     }
     this.#offer();
     const mods = result?.json ? JSON.parse(result.json).mods : null;
-    if (mods) this.#actions.replaceChildren(...buttonsOf(result.json, mods, (text) => this.note(text)), this.#toOutcome());
+    if (mods) this.#actions.replaceChildren(...buttonsOf(result.json, mods, (text) => this.note(text)));
+    this.#actions.append(this.#toOutcome);
     this.#outcome.hidden = false;
     showOutcome(this.#outcome, {
       errors: result?.errors ?? this.#loggedAs("ERROR"),
@@ -180,20 +185,13 @@ class View {
     return this.log.lines(level).map((message) => ({ message }));
   }
 
-  #toOutcome() {
-    return button("Result ↓", () => {
-      this.#outcome.scrollIntoView();
-      this.#outcome.querySelector("h2").focus();
-    });
-  }
-
   #refuseToken() {
     this.#token = null;
     this.#offer();
     this.note("That is not the token of this conversion.");
   }
 
-  #tokenForm() {
+  #makeTokenForm() {
     const input = make("input", {
       id: "token", type: "password", class: "form-control form-control-sm", autocomplete: "off", required: true, "aria-label": "Token",
     });
