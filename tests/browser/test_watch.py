@@ -263,6 +263,18 @@ def test_who_has_no_token_watches_and_is_asked_for_it(
     expect(page.get_by_role("button", name="Result")).to_have_count(1)
 
 
+def test_a_result_that_could_not_be_fetched_is_fetched_again(
+    web: Checkout, receipt: Receipt, execution: Execution, page: Page
+) -> None:
+    execution.finish(Outcome(generated(3)))
+    page.route("**/api/converter/retrieve", lambda route: route.abort(), times=1)
+    page.goto(f"{web.url}/watch/{receipt.ticket}#{receipt.token}")
+    expect(page.get_by_text("The result could not be fetched")).to_be_visible()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#outcome")).to_contain_text("3 files")
+    expect(page.get_by_text("The result could not be fetched")).to_have_count(0)
+
+
 def test_who_types_the_token_is_not_disturbed_by_the_end(
     web: Checkout, receipt: Receipt, execution: Execution, page: Page
 ) -> None:

@@ -4,14 +4,15 @@ import "./converter.js";
 import { Archives } from "./archives.js";
 import { Whole } from "./bars.js";
 import { make } from "./dom.js";
-import { buttonsOf } from "./generated.js";
 import { Log } from "./log.js";
-import { showOutcome } from "./outcome.js";
 import * as session from "./session.js";
 import { cancel, retrieve, statusOf } from "./ticket.js";
 
 const SERVER = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}`;
 const LOOK = 3000; // milliseconds between two looks at the queue
+
+// What only the end needs is loaded while the conversion runs.
+const forTheEnd = () => Promise.all([import("./outcome.js"), import("./generated.js")]);
 
 // Show the conversion `ticket` in `element`. With its `token`, which may be null, it can be cancelled, and the generated
 // document is shown in the end; without, whoever has it is asked for it.
@@ -29,6 +30,7 @@ export function watch(element, { ticket, token }) {
   watcher.on("disconnected", () => view.note("The connection is lost. Trying again …"));
   watcher.connect();
   view.waitInQueue();
+  forTheEnd().catch(() => {}); // it is tried again in the end
 }
 
 class View {
@@ -155,18 +157,19 @@ class View {
   }
 
   async #showOutcome() {
-    let result = null;
-    if (this.#token) {
-      try {
-        result = await retrieve(this.#ticket, this.#token);
-        if (!result) this.#refuseToken();
-        else if (!result.found) this.note("The result is gone: it was kept for a limited time only.");
-      } catch (error) {
-        this.note(`The result could not be fetched: ${error.message}`);
-        this.#actions.replaceChildren(button("Try again", () => this.#showOutcome()));
-        return;
-      }
+    let result, modules;
+    try {
+      result = this.#token && (await retrieve(this.#ticket, this.#token));
+      modules = await forTheEnd();
+    } catch (error) {
+      this.note(`The result could not be fetched: ${error.message}`);
+      this.#actions.replaceChildren(button("Try again", () => this.#showOutcome()));
+      return;
     }
+    const [{ showOutcome }, { buttonsOf }] = modules;
+    this.note("");
+    if (this.#token && !result) this.#refuseToken();
+    if (result && !result.found) this.note("The result is gone: it was kept for a limited time only.");
     this.#offer();
     const mods = result?.json ? JSON.parse(result.json).mods : null;
     if (mods) this.#actions.replaceChildren(...buttonsOf(result.json, mods, (text) => this.note(text)));
