@@ -198,6 +198,17 @@ def test_all_faults_are_told_at_once_and_nothing_stays(host: str, served: Path, 
     }
 
 
+def test_an_archive_that_cannot_be_mirrored_has_failed(host: str, served: Path, plain: Settings) -> None:
+    make_zip(served / "core.zip", {"mod.ini": b"x"})
+    assert plain.mirror_path
+    (plain.mirror_path / "my_mod").mkdir(parents=True)
+    (plain.mirror_path / "my_mod/1.0.0").write_text("This is no folder.")
+    observer = Recorder()
+    outcome = run(document(file(host, "core.zip")), plain, observer)
+    assert [error.code for error in outcome.errors] == [Code.MIRROR_FAILED]
+    assert [ended.stage for ended in observer.ended] == [Stage.DONE, Stage.FAILED]
+
+
 def test_a_failed_run_leaves_an_earlier_good_run_alone(host: str, served: Path, plain: Settings) -> None:
     make_zip(served / "core.zip", {"mod.ini": b"x"})
     assert run(document(file(host, "core.zip")), plain).document

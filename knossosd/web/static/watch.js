@@ -74,7 +74,7 @@ class View {
       if (status) this.#call(status.title);
       if (status?.state === "WORKING") this.#work();
       if (this.#stage !== "waiting" || status === null || status?.state === "DONE") return;
-      if (status) this.#say(status.position === 1 ? "Waiting: next in the queue." : `Waiting: number ${status.position} in the queue.`);
+      if (status?.position) this.#say(placeInQueue(status.position));
       await new Promise((wake) => setTimeout(wake, LOOK));
     }
   }
@@ -209,6 +209,10 @@ class View {
     });
     return make("details", { class: "token" }, make("summary", {}, "Have the token?"), form);
   }
+}
+
+function placeInQueue(position) {
+  return position === 1 ? "Waiting: next in the queue." : `Waiting: number ${position} in the queue.`;
 }
 
 function button(label, press) {
