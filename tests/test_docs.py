@@ -66,7 +66,19 @@ def test_every_command_is_documented(verb: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "event", ["log_message", "progress", "file", "captcha", "task_status", "done", "user_ready", "captcha_response"]
+    "event",
+    [
+        "log_message",
+        "progress",
+        "files",
+        "file",
+        "captcha",
+        "captcha_over",
+        "task_status",
+        "done",
+        "user_ready",
+        "captcha_response",
+    ],
 )
 def test_every_event_is_documented(event: str) -> None:
     assert f"| `{event}` | " in text("docs/api.md")

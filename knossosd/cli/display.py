@@ -5,7 +5,7 @@ When standard error is no terminal, only the log is written, a plain line each.
 """
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 from rich.console import Console
@@ -100,6 +100,9 @@ class ForegroundObserver:
 
     def log(self, level: Level, message: str) -> None:
         self._display.log_line(f"{level.value}: {message}")
+
+    def planned(self, files: Sequence[FileProgress]) -> None:
+        """The bars come with the archives that run."""
 
     def progress(self, snapshot: Snapshot) -> None:
         self._display.progress(snapshot.fraction)

@@ -19,6 +19,7 @@ BEHIND = {
     Stage.DOWNLOADING: 0.0,
     Stage.INSPECTING: 0.5,
     Stage.DONE: 1.0,
+    Stage.MIRRORING: 1.0,
     Stage.FAILED: 1.0,
 }
 """How much of an archive's whole way lies behind it when a stage begins."""
@@ -26,7 +27,7 @@ BEHIND = {
 LENGTH = {Stage.DOWNLOADING: 0.5, Stage.INSPECTING: 0.5}
 """How much of the whole way a running stage makes up."""
 
-RUNNING = {Stage.DOWNLOADING, Stage.INSPECTING}
+RUNNING = {Stage.DOWNLOADING, Stage.INSPECTING, Stage.MIRRORING}
 
 
 class Board:
@@ -45,6 +46,10 @@ class Board:
         with self._lock:
             self._tracks.append(track)
         return track
+
+    def opened(self) -> None:
+        """Tell the observer of all archives on the board."""
+        self._observer.planned([track.progress for track in self._tracks])
 
     def changed(self) -> None:
         """Show the board when the last time is long enough ago."""
@@ -81,6 +86,11 @@ class Track:
         elapsed = self.board._clock() - self._since
         rate = done / elapsed if elapsed > 0 else 0.0
         self.progress = replace(self.progress, done=done, total=total, rate=round(rate))
+        self.board.changed()
+
+    def rest(self) -> None:
+        """The archive is DONE again, as it was told already."""
+        self.progress = replace(self.progress, stage=Stage.DONE)
         self.board.changed()
 
     def end(self, stage: Stage) -> None:

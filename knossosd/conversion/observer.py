@@ -4,6 +4,7 @@ The pipeline speaks to one `Observer` and does not know who listens: a ticket's 
 terminal, or a test.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -18,12 +19,13 @@ class Level(StrEnum):
 
 
 class Stage(StrEnum):
-    """The stages of one archive, in order."""
+    """The stages of one archive, in order. One that is done is mirrored, when all are, and is done again then."""
 
     WAITING = "waiting"
     DOWNLOADING = "downloading"
     INSPECTING = "inspecting"
     DONE = "done"
+    MIRRORING = "mirroring"
     FAILED = "failed"
 
 
@@ -94,6 +96,9 @@ class Observer(Protocol):
 
     def log(self, level: Level, message: str) -> None:
         """Tell one line; every line reaches every watcher, in order."""
+
+    def planned(self, files: Sequence[FileProgress]) -> None:
+        """Tell which archives there are, all of them WAITING, before the first begins."""
 
     def progress(self, snapshot: Snapshot) -> None:
         """Tell how far the conversion is; only the newest snapshot matters."""

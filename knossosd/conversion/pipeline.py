@@ -126,6 +126,7 @@ class _Run:
             for package in mod.packages
             for file in package.files
         ]
+        board.opened()
         with workspace(self.toolbox.work_path) as folder:
             inspected = self._inspect_all(entries, folder)
             return None if self.errors else self._publish_and_describe(entries, inspected)
@@ -279,6 +280,7 @@ class _Run:
         self.errand.check()
         mirrored = None
         if publication:
+            entry.track.begin(Stage.MIRRORING)
             try:
                 mirrored = publication.publish(
                     found.path,
@@ -288,8 +290,10 @@ class _Run:
                     filename=entry.file.filename,
                     urls=elsewhere(entry.file.urls, self.toolbox.shelves),
                 )
+                entry.track.rest()
             except ServerFault as fault:
                 self._note_fault(fault, entry)
+                entry.track.end(Stage.FAILED)
         mirror_url = self.toolbox.mirror.url if self.toolbox.mirror else None
         links = public_links(entry.file.urls, mirror_url=mirror_url, mirrored=mirrored)
         if not links:

@@ -9,6 +9,7 @@ import logging
 import secrets
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self
@@ -113,6 +114,11 @@ class Execution:
             self._log_lines += 1
             if self._log_lines <= MAX_LOG_LINES:
                 self._publish("log_message", f"{level.value}: {message}")
+
+    def planned(self, files: Sequence[FileProgress]) -> None:
+        places = [{"mod": file.mod, "package": file.package, "file": file.file} for file in files]
+        with self._telling:
+            self._publish("files", places)
 
     def progress(self, snapshot: Snapshot) -> None:
         self._shown = snapshot

@@ -148,7 +148,7 @@ class _Api:
         found = self.lookup.find(ticket)
         if found is None:
             return refused(404, "There is no such ticket (any more).")
-        status = status_of(found.ticket)
+        status = {**status_of(found.ticket), "title": found.ticket.title}
         if found.ticket.state is State.WAITING:
             status["position"] = found.position
         return status

@@ -89,8 +89,8 @@ class _Viewer:
 
     def show_now(self, now: Now) -> None:
         self._offer(_written_now(now))
-        if self._interactive and now.captcha and now.captcha != self._captcha:
-            self._offer(_message("captcha", now.captcha))
+        if self._interactive and now.captcha != self._captcha:
+            self._offer(_message("captcha", now.captcha) if now.captcha else _message("captcha_over"))
         self._captcha = now.captcha
 
     def _offer(self, frames: bytes) -> None:

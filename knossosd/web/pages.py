@@ -36,6 +36,7 @@ def install(app: bottle.Bottle, settings: Settings) -> None:
     app.get("/docs/document", callback=lambda: page("document", "The repo document", parts=described))
     app.get("/watch/<ticket:int>", callback=lambda ticket: page("watch", "Conversion", "watching.js", ticket=ticket))
     app.get("/tasks", callback=lambda: page("tasks", "Tasks", "tasks.js", is_open=settings.open_monitor))
+    app.get("/docs/embed", callback=lambda: page("embed", "Embed a conversion", "embed.js", server=_websocket_server()))
 
 
 class Pages:
@@ -65,3 +66,9 @@ class Pages:
             "Cache-Control": "no-cache",
         }
         return HTTPResponse(frame, 200, headers)
+
+
+def _websocket_server() -> str:
+    """This server's address as the browser that asks would have to name it to the embeddable client."""
+    scheme, host = bottle.request.urlparts[:2]
+    return f"{'wss' if scheme == 'https' else 'ws'}://{host}"

@@ -1,5 +1,7 @@
 """The board: snapshots of the whole, a few times a second at most."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from knossosd.conversion.board import INTERVAL, Board
@@ -10,11 +12,15 @@ class Recorder:
     """An observer that writes everything down."""
 
     def __init__(self) -> None:
+        self.planned_files: list[str] = []
         self.snapshots: list[Snapshot] = []
         self.ended: list[FileProgress] = []
 
     def log(self, level: Level, message: str) -> None:
         raise AssertionError("the board does not log")
+
+    def planned(self, files: Sequence[FileProgress]) -> None:
+        self.planned_files = [file.file for file in files]
 
     def progress(self, snapshot: Snapshot) -> None:
         self.snapshots.append(snapshot)
@@ -99,3 +105,24 @@ def test_an_unknown_total_counts_as_no_progress(recorder: Recorder, clock: Clock
     clock.now += INTERVAL
     track.advance(12345, None)
     assert recorder.snapshots[-1].text == "  0% a.7z"
+
+
+def test_all_archives_are_told_before_the_first_begins(recorder: Recorder, clock: Clock) -> None:
+    board = Board(recorder, clock)
+    for name in ("a.7z", "b.7z"):
+        board.track("mod", "package", name)
+    board.opened()
+    assert recorder.planned_files == ["a.7z", "b.7z"]
+
+
+def test_an_archive_that_is_mirrored_runs_once_more_and_ends_once(recorder: Recorder, clock: Clock) -> None:
+    track = Board(recorder, clock).track("mod", "package", "a.7z")
+    track.end(Stage.DONE)
+    clock.now += INTERVAL
+    track.begin(Stage.MIRRORING)
+    shown = recorder.snapshots[-1]
+    assert (shown.fraction, [file.stage for file in shown.running]) == (1, [Stage.MIRRORING])
+    clock.now += INTERVAL
+    track.rest()
+    assert recorder.snapshots[-1].running == ()
+    assert [file.stage for file in recorder.ended] == [Stage.DONE]

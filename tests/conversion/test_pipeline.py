@@ -4,7 +4,7 @@ import hashlib
 import json
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -28,6 +28,7 @@ class Recorder:
     """An observer that writes everything down, and calls the conversion off once `calls_off` is a prefix of a line."""
 
     def __init__(self, calls_off: str | None = None) -> None:
+        self.files: list[str] = []
         self.lines: list[str] = []
         self.snapshots: list[Snapshot] = []
         self.ended: list[FileProgress] = []
@@ -38,6 +39,9 @@ class Recorder:
     def log(self, level: Level, message: str) -> None:
         self.lines.append(f"{level.value}: {message}")
         self.called_off |= self._calls_off is not None and message.startswith(self._calls_off)
+
+    def planned(self, files: Sequence[FileProgress]) -> None:
+        self.files = [file.file for file in files]
 
     def progress(self, snapshot: Snapshot) -> None:
         self.snapshots.append(snapshot)
@@ -160,6 +164,7 @@ def test_a_mod_is_converted_and_mirrored(host: str, served: Path, plain: Setting
     assert published(plain) == ["my_mod/1.0.0/core.zip"]
     assert (plain.mirror_path / "my_mod/1.0.0/core.zip").read_bytes() == archive  # type: ignore[operator]
     assert leftovers(plain) == []
+    assert observer.files == ["core.zip"]
     assert [ended.stage for ended in observer.ended] == [Stage.DONE]
     assert "INFO: Downloading core.zip" in observer.lines
 
@@ -195,6 +200,17 @@ def test_all_faults_are_told_at_once_and_nothing_stays(host: str, served: Path, 
         ("good.zip", Stage.DONE),
         *((name, Stage.FAILED) for name in names[1:]),
     }
+
+
+def test_an_archive_that_cannot_be_mirrored_has_failed(host: str, served: Path, plain: Settings) -> None:
+    make_zip(served / "core.zip", {"mod.ini": b"x"})
+    assert plain.mirror_path
+    (plain.mirror_path / "my_mod").mkdir(parents=True)
+    (plain.mirror_path / "my_mod/1.0.0").write_text("This is no folder.")
+    observer = Recorder()
+    outcome = run(document(file(host, "core.zip")), plain, observer)
+    assert [error.code for error in outcome.errors] == [Code.MIRROR_FAILED]
+    assert [ended.stage for ended in observer.ended] == [Stage.DONE, Stage.FAILED]
 
 
 def test_a_failed_run_leaves_an_earlier_good_run_alone(host: str, served: Path, plain: Settings) -> None:

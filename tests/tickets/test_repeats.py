@@ -34,13 +34,14 @@ def test_a_whole_life_happens_once(tickets: Tickets) -> None:
     receipt = tickets.create("{}", title="", webhook="https://site.example/", owner="me", idempotency_key="key")
     execution = Execution.claim(tickets, receipt.ticket)
     assert execution is not None
+    execution.planned([FileProgress("mod", "Core", "core.7z", Stage.WAITING)])
     execution.log(Level.INFO, "one")
     execution.finished(FileProgress("mod", "Core", "core.7z", Stage.DONE))
     execution.log(Level.INFO, "two")
     assert execution.finish(Outcome("{}"))
     assert log_lines(tickets, receipt) == ["INFO: one", "INFO: two"]
     told = events.past(tickets.client, receipt.ticket).events
-    assert [event.name for event in told] == ["log_message", "file", "log_message", "done"]
+    assert [event.name for event in told] == ["files", "log_message", "file", "log_message", "done"]
     assert len(Outbox(tickets.client).all()) == 1
     assert found(tickets, receipt).attempt == 1
 

@@ -146,6 +146,14 @@ def test_progress_is_the_newest_and_has_no_id(web: Checkout, receipt: Receipt, e
         assert watcher.next()[0] == "file"
 
 
+def test_the_archives_are_told_before_the_first_begins(web: Checkout, receipt: Receipt, execution: Execution) -> None:
+    execution.planned([FileProgress("m", "Core", name, Stage.WAITING) for name in ("a.7z", "b.7z")])
+    with watching(web, receipt.ticket) as watcher:
+        name, [files], _id = watcher.next()
+        assert name == "files"
+        assert files == [{"mod": "m", "package": "Core", "file": name} for name in ("a.7z", "b.7z")]
+
+
 def test_a_captcha_goes_both_ways(web: Checkout, receipt: Receipt, execution: Execution) -> None:
     answers: list[str | None] = []
     with watching(web, receipt.ticket, "inter") as early, watching(web, receipt.ticket) as reader:
@@ -168,6 +176,7 @@ def test_a_captcha_goes_both_ways(web: Checkout, receipt: Receipt, execution: Ex
             late.say(["user_ready", []])
             late.say(["captcha_response", ["xyzzy"]])
             asking.join(10)
+        assert early.until("captcha_over") == ["captcha_over", []]
     assert answers == ["xyzzy"]
     assert "captcha" not in {message[0] for message in reader.messages}
 

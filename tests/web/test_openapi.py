@@ -164,9 +164,8 @@ def test_a_submission_is_described(web: Checkout, tickets: Tickets, document: An
 def test_an_upload_and_its_link_are_described(web: Checkout) -> None:
     path = {"t": int(time.time()), "token": "-", "kid": 0}
     label = "POST /drop/{t}/{token}/{kid}"
-    body = (
-        b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.7z"\r\n\r\n7z\xbc\xaf\x27\x1c5\r\n--b--\r\n"
-    )
+    head = b'Content-Disposition: form-data; name="file"; filename="a.7z"'
+    body = b"--b\r\n" + head + b"\r\n\r\n7z\xbc\xaf\x27\x1c5\r\n--b--\r\n"
     case = OPERATIONS[label].Case(path_parameters=path, headers={"Content-Type": "multipart/form-data; boundary=b"})
     uploaded = case.call(web.url, headers=BEARER, data=body)
     case.validate_response(uploaded, checks=CHECKS)

@@ -1,6 +1,7 @@
 // The document as text, and what is wrong with it: by the published schema at once, by the server when it is at rest.
 
 import { make } from "./dom.js";
+import { counted } from "./figures.js";
 import { placeOf, position, read, Unreadable } from "./reading.js";
 import { key, withKey } from "./session.js";
 
@@ -133,8 +134,4 @@ export class Editor {
       field && make("a", described, `about ${field.split(".").pop()}`),
     );
   }
-}
-
-function counted(count, what) {
-  return count === 1 ? `1 ${what}` : `${count} ${what}s`;
 }

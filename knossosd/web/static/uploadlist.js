@@ -2,7 +2,7 @@
 
 import { make } from "./dom.js";
 import { summary } from "./draft.js";
-import { bytes, duration } from "./units.js";
+import { duration, size } from "./figures.js";
 import { Uploads } from "./uploads.js";
 
 const FAILED = new Set(["failed", "refused"]);
@@ -113,15 +113,15 @@ function button(label, name, onclick) {
 }
 
 function inWords(upload, isInDocument) {
-  const size = bytes(upload.file.size);
+  const whole = size(upload.file.size);
   if (FAILED.has(upload.state)) return upload.problem;
-  if (upload.state === "waiting") return `${size}, waiting`;
+  if (upload.state === "waiting") return `${whole}, waiting`;
   if (upload.state === "uploading") {
-    const sent = `${bytes(upload.sent)} of ${size}`;
+    const sent = `${size(upload.sent)} of ${whole}`;
     const left = (upload.file.size - upload.sent) / upload.rate;
-    return upload.rate ? `${sent}, ${bytes(upload.rate)}/s, ${duration(left)} left` : sent;
+    return upload.rate ? `${sent}, ${size(upload.rate)}/s, ${duration(left)} left` : sent;
   }
   if (upload.complaint) return upload.complaint;
-  if (!isInDocument) return `${size} uploaded, but the document cannot take it as it is`;
-  return `${size} uploaded${upload.preview ? ` · ${summary(upload.preview)}` : ""}`;
+  if (!isInDocument) return `${whole} uploaded, but the document cannot take it as it is`;
+  return `${whole} uploaded${upload.preview ? ` · ${summary(upload.preview)}` : ""}`;
 }
