@@ -31,6 +31,7 @@ class Scope(StrEnum):
     SUBMIT = "submit"
     UPLOAD = "upload"
     MONITOR = "monitor"
+    METRICS = "metrics"
 
 
 EVERYTHING = frozenset(Scope)

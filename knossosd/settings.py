@@ -9,6 +9,7 @@ import os
 import runpy
 import warnings
 from functools import cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -43,6 +44,10 @@ class Settings(BaseModel):
         default=("localhost", 8080), description="Host and port of the web server, HTTP and WebSocket alike."
     )
     open_monitor: bool = Field(default=False, description="Let everybody see the task monitor, without a key.")
+
+    metrics_networks: tuple[str, ...] = Field(
+        default=(), description="Addresses and networks that may read `/metrics` without a key."
+    )
 
     # the mirror
     mirror_path: Path | None = Field(default=None, description="Folder of the mirror. Unset: nothing is mirrored.")
@@ -147,6 +152,13 @@ class Settings(BaseModel):
     def from_checkout(cls, path: Path | None) -> Path | None:
         """Relative paths are relative to the checkout, whatever the working directory is."""
         return None if path is None else (CHECKOUT / path.expanduser())
+
+    @field_validator("metrics_networks")
+    @classmethod
+    def networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for network in networks:
+            ip_network(network, strict=False)  # whose ValueError says what is wrong
+        return networks
 
     @field_validator("mirror_url")
     @classmethod

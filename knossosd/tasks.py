@@ -29,6 +29,7 @@ from knossosd.conversion.http import WebClient
 from knossosd.conversion.observer import Cancelled, Level
 from knossosd.conversion.pipeline import Conversion
 from knossosd.conversion.pipeline import convert as run_pipeline
+from knossosd.conversion.store import Store
 from knossosd.conversion.toolbox import Toolbox
 from knossosd.couriers import Couriers
 from knossosd.faults import Code, Finding, InputFault, RemoteFault
@@ -41,6 +42,7 @@ from knossosd.tickets.execution import Execution
 from knossosd.tickets.leases import SharedLeases
 from knossosd.tickets.outbox import DeliveryState, Outbox
 from knossosd.tickets.reaper import expire_old, reap, unheard
+from knossosd.tickets.statistics import Statistics, StoreSize
 from knossosd.tickets.store import Tickets
 from knossosd.tickets.wake import Wake
 
@@ -143,14 +145,21 @@ def look_after_tickets() -> None:
         deliver(delivery_id)
 
 
+@upkeep.periodic_task(crontab(minute="*"), name="sample")
+def sample() -> None:
+    """Note how many tickets wait and how many workers live, for the plots of the last day."""
+    _statistics().sample()
+
+
 @upkeep.periodic_task(crontab(minute="*/10"), name="sweep")
 def sweep() -> None:
-    """Remove left-over work files, uploads that nobody used, and what need not be remembered."""
+    """Remove left-over work files, uploads that nobody used, and what need not be remembered; note how much stays."""
     for what, gone in tidying.tidy(settings).items():
         if gone:
             size, paths = sum(one.size for one in gone), examples([str(one.path) for one in gone])
             log.info("removed %d %s, %d bytes: %s", len(gone), what, size, paths)
     outbox().trim()
+    _statistics().note_store(StoreSize(*Store(settings.store_path).extent()))
 
 
 @upkeep.periodic_task(crontab(hour="3", minute="17"), name="verify")
@@ -197,6 +206,11 @@ def tickets() -> Tickets:
 def outbox() -> Outbox:
     """The outbox of webhooks, over the same connection."""
     return Outbox(tickets().client, settings.webhook_timeout)
+
+
+@cache
+def _statistics() -> Statistics:
+    return Statistics(tickets().client)
 
 
 @cache

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from knossosd.conversion.observer import FileProgress, Level, Snapshot, Stage
+from knossosd.conversion.observer import FileProgress, Level, Measure, Snapshot, Stage
 
 FILE_WIDTH = 200
 """Columns of a table that goes into a file or a pipe."""
@@ -111,6 +111,9 @@ class ForegroundObserver:
     def finished(self, file: FileProgress) -> None:
         if file.stage is Stage.DONE:
             self._display.log_line(f"INFO: {file.file} is done")
+
+    def measured(self, measure: Measure, amount: float) -> None:
+        """Nobody asks what a conversion in the foreground costs."""
 
     def ask(self, image_url: str) -> str | None:
         return self._display.question(image_url)

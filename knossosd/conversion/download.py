@@ -17,7 +17,7 @@ from knossosd.conversion.errand import Errand
 from knossosd.conversion.http import WebClient, host_of
 from knossosd.conversion.known import Known, KnownLinks
 from knossosd.conversion.leases import Leases
-from knossosd.conversion.observer import Level
+from knossosd.conversion.observer import Level, Measure
 from knossosd.conversion.transfer import Busy, Transfer, TransferLimits, Transferred, Wishes
 from knossosd.faults import Code, Fault, InputFault, RemoteFault
 from knossosd.repo.contents import Digest
@@ -89,10 +89,20 @@ class Downloader:
         """
         try:
             with telling_of_a_full_disk(), wishes.errand.limited(self._timeout, _too_slow) as errand:
-                return self._fetch(list(urls), into, replace(wishes, errand=errand), links)
+                return self._measured(list(urls), into, replace(wishes, errand=errand), links)
         except BaseException:
             into.unlink(missing_ok=True)
             raise
+
+    def _measured(self, urls: list[str], into: Path, wishes: Wishes, links: KnownLinks) -> Download:
+        began = time.monotonic()
+        download = self._fetch(urls, into, wishes, links)
+        if download.was_known:
+            wishes.measured(Measure.LINK_UNCHANGED, 1)
+        else:
+            wishes.measured(Measure.LINK_CHANGED, 1)
+            wishes.measured(Measure.DOWNLOADING, time.monotonic() - began)
+        return download
 
     def _fetch(self, urls: list[str], into: Path, wishes: Wishes, links: KnownLinks) -> Download:
         reasons: dict[str, Fault] = {}
@@ -132,7 +142,9 @@ class Downloader:
                 return Download(known.digest, url, was_known=True)
             transferred = self._transfer(url, into, wishes, known)
             if not transferred.is_unchanged:
-                links.keep(url, Known(transferred.digest, transferred.validators, time.time()), into)
+                known = Known(transferred.digest, transferred.validators, time.time())
+                was_stored = links.keep(url, known, into)
+                wishes.measured(Measure.CONTENT_STORED if was_stored else Measure.CONTENT_NEW, 1)
         return Download(transferred.digest, url, transferred.is_unchanged)
 
     def _transfer(self, url: str, into: Path, wishes: Wishes, known: Known | None) -> Transferred:

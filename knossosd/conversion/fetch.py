@@ -13,7 +13,7 @@ from knossosd.conversion.examination import Changed, Seal
 from knossosd.conversion.known import KnownLinks
 from knossosd.conversion.landing import Landing
 from knossosd.conversion.links import elsewhere, on_shelf
-from knossosd.conversion.observer import Level
+from knossosd.conversion.observer import Level, Measure
 from knossosd.conversion.toolbox import Toolbox
 from knossosd.conversion.transfer import Wishes
 from knossosd.faults import Code, InputFault
@@ -95,7 +95,9 @@ def _from_mirror(own: Path, into: Path, toolbox: Toolbox, wishes: Wishes) -> Fet
     store, cache, seal = toolbox.memory.store, toolbox.memory.cache, _seal(into)
     known = cache.recall("files", str(own), _Sealed.of)
     if known and known.seal == seal and store.shares(into, known.digest.sha256):
+        wishes.measured(Measure.FILE_KNOWN, 1)
         return Fetched(into, known.digest)
+    wishes.measured(Measure.FILE_NEW, 1)
     digest = digest_chunks(_read(into, seal, wishes))
     if not store.shares(into, digest.sha256):  # somebody else has the other links of it
         into.unlink()

@@ -105,10 +105,11 @@ class KnownLinks:
         known = self.cache.recall("links", link, Known.of)
         return known if known and self.store.take(known.digest, into) else None
 
-    def keep(self, link: str, known: Known, file: Path) -> None:
-        """Remember that the link gave the content of `file`."""
-        self.store.keep(file, known.digest, self.check)
+    def keep(self, link: str, known: Known, file: Path) -> bool:
+        """Remember that the link gave the content of `file`. Whether that was stored before, from elsewhere."""
+        was_stored = self.store.keep(file, known.digest, self.check)
         self.cache.remember("links", link, asdict(known))
+        return was_stored
 
     def forget(self, link: str) -> None:
         """Remember the link no longer."""

@@ -96,10 +96,12 @@ class Mirror:
 
 @dataclass(slots=True)
 class Publication:
-    """The archives that one conversion publishes: all of them, when `keep` is called in the end, or none."""
+    """The archives that one conversion publishes: all of them, when `keep` is called in the end, or none. `size` is how
+    many bytes have got a name that they had not before."""
 
     mirror: Mirror
     check: Check
+    size: int = 0
     _published: list[tuple[Path, str]] = field(default_factory=list)
     _folders: list[Path] = field(default_factory=list)
 
@@ -172,6 +174,7 @@ class Publication:
         except FileExistsError:
             return False
         self._published.append((target, digest.sha256))
+        self.size += digest.size
         return True
 
     def _record(self, target: Path, digest: Digest, urls: Sequence[str]) -> None:

@@ -58,6 +58,33 @@ class Snapshot:
         return "\n".join(f"{int(one.fraction * 100):3d}% {one.file}" for one in self.running)
 
 
+class Measure(StrEnum):
+    """What is measured of conversions, by the names of the counters: times in seconds, sizes in bytes, and how often.
+
+    DOWNLOADING and INSPECTING are of one archive that had to be, PUBLISHING is of all of a conversion's.
+    """
+
+    DOWNLOADING = "downloading"
+    INSPECTING = "inspecting"
+    PUBLISHING = "publishing"
+
+    DOWNLOADED = "downloaded_bytes"
+    INSPECTED = "inspected_bytes"
+    MIRRORED = "mirrored_bytes"
+
+    LINK_UNCHANGED = "cache_lookups link hit"
+    LINK_CHANGED = "cache_lookups link miss"
+    CONTENT_STORED = "cache_lookups content hit"
+    CONTENT_NEW = "cache_lookups content miss"
+    FILE_KNOWN = "cache_lookups file hit"
+    FILE_NEW = "cache_lookups file miss"
+    MANIFEST_KNOWN = "cache_lookups manifest hit"
+    MANIFEST_NEW = "cache_lookups manifest miss"
+
+
+TIMES = {Measure.DOWNLOADING, Measure.INSPECTING, Measure.PUBLISHING}
+
+
 class Cancelled(Exception):
     """The conversion was called off; raised by `Observer.check`."""
 
@@ -73,6 +100,9 @@ class Observer(Protocol):
 
     def finished(self, file: FileProgress) -> None:
         """Tell that one archive is done or has failed."""
+
+    def measured(self, measure: Measure, amount: float) -> None:
+        """Tell what something cost, or that it was saved; for those who watch the server, not the conversion."""
 
     def ask(self, image_url: str) -> str | None:
         """Show a captcha and wait, bounded, for the text that somebody types; None when nobody answers.

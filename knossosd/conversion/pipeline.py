@@ -26,7 +26,7 @@ from knossosd.conversion.fetch import Fetched, fetch, forget
 from knossosd.conversion.links import elsewhere, public_links
 from knossosd.conversion.manifests import Manifests, reader_of
 from knossosd.conversion.mirror import Publication
-from knossosd.conversion.observer import Cancelled, Level, Observer, Stage
+from knossosd.conversion.observer import Cancelled, Level, Measure, Observer, Stage
 from knossosd.conversion.toolbox import Toolbox
 from knossosd.conversion.transfer import Wishes
 from knossosd.conversion.workspace import workspace
@@ -161,6 +161,7 @@ class _Run:
             advance=entry.track.advance,
             log=self.observer.log,
             ask=self.observer.ask,
+            measured=self.observer.measured,
         )
         with self._noting_faults(entry):
             self.errand.check()
@@ -216,7 +217,9 @@ class _Run:
             inspection = manifests.find(digest, name, reader)
             if inspection:
                 self.observer.log(Level.INFO, f"{name} was inspected before")
+                self.observer.measured(Measure.MANIFEST_KNOWN, 1)
             else:
+                self.observer.measured(Measure.MANIFEST_NEW, 1)
                 inspection = self._inspect_archive(entry, fetched)
                 manifests.keep(digest, name, reader, inspection)
         for warning in inspection.warnings:
@@ -225,8 +228,9 @@ class _Run:
 
     def _inspect_archive(self, entry: _Entry, fetched: Fetched) -> Inspection:
         self.observer.log(Level.INFO, f"Inspecting {entry.file.filename}")
+        began = time.monotonic()
         try:
-            return inspect(
+            inspection = inspect(
                 fetched.path,
                 entry.file.filename,
                 tools=self.toolbox.archive_tools,
@@ -237,10 +241,14 @@ class _Run:
         except InputFault:  # nobody will have a use for it
             forget(fetched, self.toolbox)
             raise
+        self.observer.measured(Measure.INSPECTING, time.monotonic() - began)
+        self.observer.measured(Measure.INSPECTED, sum(member.digest.size for member in inspection.members))
+        return inspection
 
     def _publish_and_describe(
         self, entries: list[_Entry], inspected: Mapping[FileKey, _Inspected]
     ) -> dict[str, Any] | None:
+        began = time.monotonic()
         with self._publication() as publication:
             contents = {entry.key: self._publish(entry, inspected[entry.key], publication) for entry in entries}
             described = [self._describe(mod, contents) for mod in self.repo.mods]
@@ -250,6 +258,8 @@ class _Run:
             self.errand.check()
             if publication:
                 publication.keep()
+                self.observer.measured(Measure.PUBLISHING, time.monotonic() - began)
+                self.observer.measured(Measure.MIRRORED, publication.size)
             return generate(described, self.started)
 
     @contextmanager

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from knossosd.conversion.digest import digest_chunks, read_chunks
+from knossosd.conversion.disposable import status_of
 from knossosd.conversion.errand import Check, checked
 from knossosd.repo.contents import Digest
 
@@ -28,14 +29,16 @@ class Store:
 
     folder: Path
 
-    def keep(self, file: Path, digest: Digest, check: Check = lambda: None) -> None:
+    def keep(self, file: Path, digest: Digest, check: Check = lambda: None) -> bool:
         """Let the store hold the content of `file`, which has the `digest`; the file becomes a name of that content.
+        Whether it held that before.
 
         What is stored already takes the place of the file only when it is sound, and is read for that. Raises what
         `check` raises, and `OSError` when the disk cannot take it.
         """
         stored = self.place(digest.sha256)
         stored.parent.mkdir(parents=True, exist_ok=True)
+        is_new = False
         while not self.shares(file, digest.sha256):
             if self._holds(digest):
                 self._merge(file, digest, check)
@@ -49,6 +52,8 @@ class Store:
                     stored.unlink(missing_ok=True)
                 continue
             flush(stored.parent)
+            is_new = True
+        return not is_new
 
     def restore(self, file: Path, sha256: str) -> None:
         """Let the stored content be that of `file` in one step, whatever is stored now. Raises `OSError`."""
@@ -89,6 +94,11 @@ class Store:
     def contents(self) -> Iterator[Path]:
         """All stored files; each is called by its sha256."""
         return self.folder.glob("??/*")
+
+    def extent(self) -> tuple[int, int]:
+        """How many contents are stored, and their bytes. It looks at every one."""
+        sizes = [status.st_size for stored in self.contents() if (status := status_of(stored))]
+        return len(sizes), sum(sizes)
 
     def remove(self, stored: Path) -> bool:
         """Remove the file `stored` if it is still nameless; whether it was."""

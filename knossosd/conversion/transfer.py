@@ -19,7 +19,7 @@ from knossosd.conversion.errand import Errand
 from knossosd.conversion.http import REDIRECTS, Response, WebClient
 from knossosd.conversion.known import Known, Validators
 from knossosd.conversion.landing import Landing
-from knossosd.conversion.observer import Level
+from knossosd.conversion.observer import Level, Measure
 from knossosd.faults import Code, InputFault, RemoteFault
 from knossosd.repo.contents import Digest
 
@@ -57,7 +57,7 @@ class Wishes:
     """What a download needs to know of whom it is for.
 
     `errand` is what it is a part of. `expect_archive` makes a web page a fault. `advance` is told bytes so far and in
-    total (None when unknown), `log` and `ask` reach those who watch.
+    total (None when unknown), `log` and `ask` reach those who watch, and `measured` is told what it costs.
     """
 
     errand: Errand
@@ -65,6 +65,7 @@ class Wishes:
     advance: Callable[[int, int | None], None]
     log: Callable[[Level, str], None]
     ask: Callable[[str], str | None]
+    measured: Callable[[Measure, float], None] = lambda _measure, _amount: None
 
 
 class Busy(RemoteFault):
@@ -285,6 +286,7 @@ class Transfer:
         decode = not self._url.lower().endswith((".gz", ".tgz"))
         chunk: bytes = response.read1(CHUNK, decode_content=decode)
         self._wishes.errand.check()  # a body that was hung up looks as if it were at its end
+        self._wishes.measured(Measure.DOWNLOADED, len(chunk))
         self._pace.note(len(chunk))
         return chunk
 

@@ -8,12 +8,15 @@ from typing import Any
 from knossosd.conversion.observer import Level
 from knossosd.faults import OURS, Code, Finding
 from knossosd.tickets import keys, scripts
+from knossosd.tickets.measures import Duration, Measured, Result, ticket_field
 from knossosd.tickets.outbox import LIFETIME
 from knossosd.tickets.record import Ticket
 from knossosd.tickets.store import Tickets
 
 WHOEVER = "*"
 """In place of an execution: the ticket ends, whoever holds it."""
+
+NOTHING = Measured({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,12 @@ class Outcome:
         """Whether it failed through no fault of the mod's: the operator may want it tried again."""
         return any(error.code in OURS for error in self.errors)
 
+    @property
+    def code(self) -> Code | None:
+        """What was wrong, None when nothing was. Of several errors, one that is ours, or else the first."""
+        codes = [error.code for error in self.errors]
+        return next((code for code in codes if code in OURS), codes[0] if codes else None)
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -42,12 +51,18 @@ class Ended:
     delivery: str | None
 
 
-def end(tickets: Tickets, ticket: Ticket, outcome: Outcome, execution: str = WHOEVER) -> Ended | None:
-    """End the ticket, on behalf of its `execution` or of whoever holds it.
+def end(
+    tickets: Tickets,
+    ticket: Ticket,
+    outcome: Outcome,
+    execution: str = WHOEVER,
+    measured: Measured = NOTHING,
+) -> Ended | None:
+    """End the ticket, on behalf of its `execution` or of whoever holds it. `measured` is what that has cost.
 
     None, and nothing is recorded, when it has ended before, is gone, or is held by another execution.
     """
-    number, settings = ticket.number, tickets.settings
+    number, settings, now = ticket.number, tickets.settings, tickets.now()
     delivery = secrets.token_hex(16)
     names = [
         *(name(number) for name in (keys.record, keys.lease, keys.document, keys.answers, keys.events, keys.now)),
@@ -60,13 +75,15 @@ def end(tickets: Tickets, ticket: Ticket, outcome: Outcome, execution: str = WHO
         keys.DELIVERIES,
         keys.delivery(delivery),
         keys.TICKETS,
+        keys.TOTALS,
+        keys.slot(now),
     ]
     success = outcome.result is not None
     last_line = f"{outcome.last_line[0].value}: {outcome.last_line[1]}" if outcome.last_line else None
     arguments: list[Any] = [
         number,
         execution,
-        tickets.now(),
+        now,
         settings.result_lifetime * 1000,
         max(settings.dead_lifetime, settings.result_lifetime) * 1000 if outcome.is_dead else 0,
         LIFETIME * 1000,
@@ -78,12 +95,29 @@ def end(tickets: Tickets, ticket: Ticket, outcome: Outcome, execution: str = WHO
         json.dumps([last_line]) if last_line else "",
         json.dumps([success]),
         keys.NEWS,
+        _with_the_end(measured, outcome, now - ticket.created).as_json(),
     ]
     ended = tickets.client.eval(scripts.END, len(names), *names, *arguments)
     if not ended:
         return None
-    code = outcome.errors[0].code if outcome.errors else None
-    return Ended(number, code, delivery if ticket.webhook else None)
+    return Ended(number, outcome.code, delivery if ticket.webhook else None)
+
+
+def _with_the_end(measured: Measured, outcome: Outcome, age: float) -> Measured:
+    """What was measured, and that a ticket of this age has ended so. How long one lasted that was cancelled says
+    nothing."""
+    result = _result(outcome)
+    whole = () if result is Result.CANCELLED else ((Duration.WHOLE.value, age),)
+    counted = measured.with_one(ticket_field(result, outcome.code))
+    return Measured(counted.amounts, counted.durations + whole)
+
+
+def _result(outcome: Outcome) -> Result:
+    if outcome.is_dead:
+        return Result.DEAD
+    if outcome.code is Code.CANCELLED:
+        return Result.CANCELLED
+    return Result.FAILED if outcome.code else Result.SUCCEEDED
 
 
 def cancel(tickets: Tickets, ticket: Ticket) -> Ended | None:

@@ -15,9 +15,10 @@ from typing import Any, Self
 
 import redis
 
-from knossosd.conversion.observer import Cancelled, FileProgress, Level, Snapshot
+from knossosd.conversion.observer import Cancelled, FileProgress, Level, Measure, Snapshot
 from knossosd.tickets import events, keys, questions, scripts
 from knossosd.tickets.ending import Ended, Outcome, end
+from knossosd.tickets.measures import Measured, Tally
 from knossosd.tickets.record import Ticket
 from knossosd.tickets.store import Tickets
 
@@ -31,6 +32,9 @@ RENEWALS_PER_LEASE = 3
 
 BEAT = 0.5
 """Seconds between two renewals at most: by them a worker notices that its ticket was cancelled."""
+
+RECORDED = 3600
+"""Seconds for which it is known that what an execution measured is recorded: longer than anybody tries."""
 
 ANSWER_POLL = 1.0
 """Seconds between two looks whether a conversion that waits for an answer was called off."""
@@ -51,6 +55,7 @@ class Execution:
         self._log_lines = 0
         self._told = 0
         self._telling = threading.Lock()
+        self._tally = Tally()
         self._shown = Snapshot(0.0, ())
         self._captcha: str | None = None
         self._asking = threading.Lock()  # watchers are asked one question at a time
@@ -63,7 +68,7 @@ class Execution:
             number,
             scripts.CLAIM,
             [keys.record(number), keys.lease(number), keys.QUEUE, keys.WORKING],
-            lambda execution, lease: [number, execution, tickets.now(), lease],
+            lambda execution, now, lease: [number, execution, now, lease],
         )
 
     @classmethod
@@ -74,14 +79,15 @@ class Execution:
             number,
             scripts.TAKE_OVER,
             [keys.record(number), keys.lease(number)],
-            lambda execution, lease: [execution, lease],
+            lambda execution, _now, lease: [execution, lease],
         )
 
     @classmethod
     def _acquire(cls, tickets: Tickets, number: int, script: str, names: list[str], arguments: Any) -> Self | None:
-        execution = secrets.token_hex(8)
+        execution, now = secrets.token_hex(8), tickets.now()
         lease = int(tickets.settings.lease_time * 1000)
-        if not tickets.client.eval(script, len(names), *names, *arguments(execution, lease)):
+        names = [*names, keys.TOTALS, keys.slot(now)]
+        if not tickets.client.eval(script, len(names), *names, *arguments(execution, now, lease)):
             return None
         ticket = tickets.get(number)
         return cls(tickets, ticket, execution) if ticket else None
@@ -95,6 +101,10 @@ class Execution:
     ) -> None:
         self._released.set()
         self._renewal.join()
+        try:
+            self._record(self._tally.take())
+        except redis.RedisError:
+            log.warning("what ticket %d cost could not be recorded", self._number, exc_info=True)
 
     # What the conversion tells and asks: the methods of `Observer`.
 
@@ -114,6 +124,9 @@ class Execution:
     def finished(self, file: FileProgress) -> None:
         with self._telling:
             self._publish("file", asdict(file))
+
+    def measured(self, measure: Measure, amount: float) -> None:
+        self._tally.add(measure, amount)
 
     def ask(self, image_url: str) -> str | None:
         with self._asking:
@@ -137,7 +150,11 @@ class Execution:
         with self._telling:
             if self._log_lines > MAX_LOG_LINES:
                 self._publish("log_message", f"WARNING: … {self._log_lines - MAX_LOG_LINES} lines left out")
-        return end(self._tickets, self.ticket, outcome, self._id)
+        measured = self._tally.take()
+        ended = end(self._tickets, self.ticket, outcome, self._id, measured)
+        if ended is None:
+            self._record(measured)
+        return ended
 
     def hand_back(self) -> bool:
         """Put the ticket back in the queue, for another worker. The caller wakes one."""
@@ -147,6 +164,12 @@ class Execution:
             [keys.record(number), keys.lease(number), keys.QUEUE, keys.WORKING],
             [number, self._id, self._tickets.now()],
         )
+
+    def _record(self, measured: Measured) -> None:
+        """Record what did not go along with an outcome: the ticket was handed back, or ended by somebody else."""
+        if measured:
+            names = [keys.recorded(self._id), keys.TOTALS, keys.slot(self._tickets.now())]
+            self._client.eval(scripts.RECORD, len(names), *names, RECORDED, measured.as_json())
 
     def _publish(self, name: str, *arguments: Any) -> None:
         """Tell an event, once, and before the next one: as long as Redis is away, everybody who tells something waits,

@@ -29,6 +29,15 @@ NEWS = "knossosd:news"
 PROCESSES = "knossosd:processes"
 """Set of the names of the processes that live."""
 
+TOTALS = "knossosd:totals"
+"""Hash: everything that was ever measured, by the fields of `measures`."""
+
+STORE = "knossosd:store"
+"""Hash: how large the content store was when it was last looked at."""
+
+SLOT = 300
+"""Seconds whose measures stand together."""
+
 
 def record(ticket: int) -> str:
     """Hash: the ticket record."""
@@ -88,6 +97,16 @@ def delivery(delivery_id: str) -> str:
 def shared_lease(name: str) -> str:
     """String with a short lifetime: the owner of something that only one may hold at a time."""
     return f"knossosd:lease:{_hashed(name)}"
+
+
+def slot(now: float) -> str:
+    """Hash: what was measured in the `SLOT` of this time."""
+    return f"knossosd:statistics:{int(now // SLOT) * SLOT}"
+
+
+def recorded(execution: str) -> str:
+    """String: the sign that what an execution measured is recorded."""
+    return f"knossosd:recorded:{execution}"
 
 
 def process(name: str) -> str:

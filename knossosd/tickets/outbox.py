@@ -17,6 +17,7 @@ import redis
 from knossosd.settings import DAY, HOUR
 from knossosd.tickets import keys, scripts
 from knossosd.tickets.connection import now_in_redis
+from knossosd.tickets.measures import Attempt, Measured, attempt_field
 
 PATIENCE = DAY
 """Seconds for which a site is asked again and again."""
@@ -45,6 +46,14 @@ class DeliveryState(StrEnum):
     WAITING = "waiting"
     DELIVERED = "delivered"
     GIVEN_UP = "given up"
+
+
+COUNTED_AS = {
+    DeliveryState.WAITING: Attempt.FAILED,
+    DeliveryState.DELIVERED: Attempt.DELIVERED,
+    DeliveryState.GIVEN_UP: Attempt.GIVEN_UP,
+}
+"""What an attempt after which a delivery is so is counted as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +140,10 @@ class Outbox:
             state = DeliveryState.GIVEN_UP
         pause = min(FIRST_PAUSE * 2.0 ** (delivery.attempts - 1), LONGEST_PAUSE) * (0.5 + self._jitter())
         log = [*delivery.log, {"time": now, "outcome": outcome}][-KEPT_ATTEMPTS:]
-        names = (keys.delivery(delivery.id), keys.OUTBOX)
-        arguments = (delivery.id, delivery.attempts, state.value, now + pause, json.dumps(log))
-        self._client.eval(scripts.NOTE_DELIVERY, 2, *names, *arguments)
+        counted = Measured({attempt_field(COUNTED_AS[state]): 1})
+        names = (keys.delivery(delivery.id), keys.OUTBOX, keys.TOTALS, keys.slot(now))
+        arguments = (delivery.id, delivery.attempts, state.value, now + pause, json.dumps(log), counted.as_json())
+        self._client.eval(scripts.NOTE_DELIVERY, len(names), *names, *arguments)
 
     def get(self, delivery_id: str) -> Delivery | None:
         """The delivery, None when there is none (any more)."""

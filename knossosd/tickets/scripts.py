@@ -6,8 +6,17 @@ when another one holds the ticket. A ticket ends once, whoever ends it. The firs
 What they add to a stream, they tell on the channel of news.
 
 A script whose answer was lost is sent again by the client, so each that must not be done twice knows itself by an id
-of the caller's: the token, the execution, the number of an event, the ending.
+of the caller's: the token, the execution, the number of an event or of an attempt, the ending.
 """
+
+from knossosd.settings import DAY, HOUR
+from knossosd.tickets.measures import BEYOND, BOUNDS, LEASE_EXPIRIES, SUBMISSIONS, Duration
+
+TOTALS_LIFETIME = 400 * DAY
+"""Seconds that counters are kept after the last one was raised: an installation that nobody uses leaves nothing."""
+
+SLOT_LIFETIME = DAY + HOUR
+"""Seconds that what was measured in five minutes is kept."""
 
 LENGTHEN = """
 local function lengthen(key, milliseconds)
@@ -16,27 +25,50 @@ end
 """
 """What is shared by many tickets lives as long as the longest of them wants it to."""
 
-CREATE = """
+MEASURE = f"""
+local function measure(totals, slot, amounts, durations)
+    for _, one in ipairs(durations) do
+        local seconds, bound = math.max(one[2], 0), '{BEYOND}'
+        for _, limit in ipairs({{{", ".join(map(repr, BOUNDS))}}}) do
+            if seconds <= tonumber(limit) then bound = limit break end
+        end
+        local bucket, sum = 'duration ' .. one[1] .. ' ' .. bound, 'seconds ' .. one[1]
+        amounts[bucket] = (amounts[bucket] or 0) + 1
+        amounts[sum] = (amounts[sum] or 0) + seconds
+    end
+    for field, amount in pairs(amounts) do
+        redis.call('HINCRBYFLOAT', totals, field, amount)
+        redis.call('HINCRBYFLOAT', slot, field, amount)
+    end
+    redis.call('EXPIRE', totals, {TOTALS_LIFETIME})
+    redis.call('EXPIRE', slot, {SLOT_LIFETIME})
+end
+"""
+"""Add to the counters: a table of amounts by field, and a list of durations, each with its name and seconds."""
+
+CREATE = f"""
 -- keys: record, document, tickets, queue, and, or else '': idempotency, the owner's hour, the owner's open tickets;
+-- then totals, slot;
 -- arguments: ticket, now, lifetime in seconds, that of the indexes, document, most in the queue, most in an hour,
 -- most at once, fingerprint, token, then the names and values of the record
+{MEASURE}
 local repeated, hour, open = KEYS[5], KEYS[6], KEYS[7]
-if redis.call('HGET', KEYS[1], 'token') == ARGV[10] then return {'created'} end
+if redis.call('HGET', KEYS[1], 'token') == ARGV[10] then return {{'created'}} end
 if repeated ~= '' then
     local before = redis.call('HMGET', repeated, 'fingerprint', 'ticket', 'token', 'record')
     if before[1] and redis.call('EXISTS', before[4]) == 1 then
-        if before[1] == ARGV[9] then return {'same', before[2], before[3]} end
-        return {'other'}
+        if before[1] == ARGV[9] then return {{'same', before[2], before[3]}} end
+        return {{'other'}}
     end
 end
-if redis.call('ZCARD', KEYS[4]) >= tonumber(ARGV[6]) then return {'full'} end
+if redis.call('ZCARD', KEYS[4]) >= tonumber(ARGV[6]) then return {{'full'}} end
 if hour ~= '' then
     redis.call('ZREMRANGEBYSCORE', hour, '-inf', ARGV[2] - 3600)
     redis.call('ZREMRANGEBYSCORE', open, '-inf', ARGV[2])
     if redis.call('ZCARD', hour) >= tonumber(ARGV[7]) then
-        return {'hour', redis.call('ZRANGE', hour, 0, 0, 'WITHSCORES')[2]}
+        return {{'hour', redis.call('ZRANGE', hour, 0, 0, 'WITHSCORES')[2]}}
     end
-    if redis.call('ZCARD', open) >= tonumber(ARGV[8]) then return {'at once'} end
+    if redis.call('ZCARD', open) >= tonumber(ARGV[8]) then return {{'at once'}} end
     redis.call('ZADD', hour, ARGV[2], ARGV[1])
     redis.call('EXPIRE', hour, 3600)
     redis.call('ZADD', open, ARGV[2] + ARGV[4], ARGV[1])
@@ -48,21 +80,24 @@ if repeated ~= '' then
 end
 redis.call('HSET', KEYS[1], unpack(ARGV, 11))
 redis.call('SET', KEYS[2], ARGV[5])
-for _, key in ipairs({KEYS[1], KEYS[2]}) do redis.call('EXPIRE', key, ARGV[4]) end
+for _, key in ipairs({{KEYS[1], KEYS[2]}}) do redis.call('EXPIRE', key, ARGV[4]) end
 redis.call('ZADD', KEYS[3], ARGV[2] + ARGV[3], ARGV[1])
 redis.call('ZADD', KEYS[4], ARGV[2], ARGV[1])
-for _, index in ipairs({KEYS[3], KEYS[4]}) do redis.call('EXPIRE', index, ARGV[4]) end
-return {'created'}
+for _, index in ipairs({{KEYS[3], KEYS[4]}}) do redis.call('EXPIRE', index, ARGV[4]) end
+measure(KEYS[8], KEYS[9], {{{SUBMISSIONS} = 1}}, {{}})
+return {{'created'}}
 """
 
 CLAIM = f"""
--- keys: record, lease, queue, working; arguments: ticket, execution, now, lease in milliseconds
+-- keys: record, lease, queue, working, totals, slot; arguments: ticket, execution, now, lease in milliseconds
 {LENGTHEN}
+{MEASURE}
 if redis.call('HGET', KEYS[1], 'execution') == ARGV[2] then return 1 end
 if redis.call('HGET', KEYS[1], 'state') ~= 'WAITING' then
     redis.call('ZREM', KEYS[3], ARGV[1])
     return 0
 end
+measure(KEYS[5], KEYS[6], {{}}, {{{{'{Duration.WAITING}', ARGV[3] - redis.call('HGET', KEYS[1], 'time')}}}})
 redis.call('HSET', KEYS[1], 'state', 'WORKING', 'execution', ARGV[2], 'time', ARGV[3], 'told', '0')
 redis.call('HINCRBY', KEYS[1], 'attempt', 1)
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[4])
@@ -72,14 +107,16 @@ lengthen(KEYS[4], redis.call('PTTL', KEYS[1]) + ARGV[4])
 return 1
 """
 
-TAKE_OVER = """
--- keys: record, lease; arguments: execution, lease in milliseconds
+TAKE_OVER = f"""
+-- keys: record, lease, totals, slot; arguments: execution, lease in milliseconds
+{MEASURE}
 if redis.call('HGET', KEYS[1], 'execution') == ARGV[1] then return 1 end
 if redis.call('HGET', KEYS[1], 'state') ~= 'WORKING' then return 0 end
 if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
 redis.call('HSET', KEYS[1], 'execution', ARGV[1], 'told', '0')
 redis.call('HINCRBY', KEYS[1], 'vanished', 1)
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+measure(KEYS[3], KEYS[4], {{{LEASE_EXPIRIES} = 1}}, {{}})
 return 1
 """
 
@@ -128,11 +165,12 @@ return 1
 
 END = f"""
 -- keys: record, lease, document, answers, events, now, result, queue, working, dead, the owner's open tickets,
--- outbox, deliveries, delivery, tickets;
+-- outbox, deliveries, delivery, tickets, totals, slot;
 -- arguments: ticket, execution or '*' for whoever holds it, now, lifetime in milliseconds, that of a dead ticket or 0,
 -- that of a delivery, success (1 or 0), errors, warnings, result (may be empty), id of the ending and its delivery,
--- arguments of the last log line (may be empty), arguments of the event `done`, channel of news
+-- arguments of the last log line (may be empty), arguments of the event `done`, channel of news, what is measured
 {LENGTHEN}
+{MEASURE}
 local state = redis.call('HGET', KEYS[1], 'state')
 if state == 'DONE' and redis.call('HGET', KEYS[1], 'ending') == ARGV[11] then return 1 end
 if not state or state == 'DONE' then return 0 end
@@ -158,6 +196,8 @@ else
 end
 for _, key in ipairs({{KEYS[1], KEYS[5], KEYS[6], KEYS[7]}}) do redis.call('PEXPIRE', key, lifetime) end
 redis.call('ZADD', KEYS[15], 'XX', ARGV[3] + lifetime / 1000, ARGV[1])
+local measured = cjson.decode(ARGV[15])
+measure(KEYS[16], KEYS[17], measured.amounts, measured.durations)
 local site = redis.call('HMGET', KEYS[1], 'webhook', 'token')
 if not site[1] or site[1] == '' then return 1 end
 redis.call('HSET', KEYS[14], 'ticket', ARGV[1], 'url', site[1], 'token', site[2], 'created', ARGV[3],
@@ -200,15 +240,39 @@ redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
 return redis.call('HINCRBY', KEYS[1], 'attempts', 1)
 """
 
-NOTE_DELIVERY = """
--- keys: delivery, outbox; arguments: delivery id, number of the attempt, state, when it is due again, log
-if redis.call('HGET', KEYS[1], 'attempts') ~= ARGV[2] then return 0 end
-redis.call('HSET', KEYS[1], 'state', ARGV[3], 'log', ARGV[5])
+NOTE_DELIVERY = f"""
+-- keys: delivery, outbox, totals, slot;
+-- arguments: delivery id, number of the attempt, state, when it is due again, log, what is measured
+{MEASURE}
+local before = redis.call('HMGET', KEYS[1], 'attempts', 'noted')
+if before[1] ~= ARGV[2] then return 0 end
+if before[2] == ARGV[2] then return 1 end
+redis.call('HSET', KEYS[1], 'state', ARGV[3], 'log', ARGV[5], 'noted', ARGV[2])
+measure(KEYS[3], KEYS[4], cjson.decode(ARGV[6]).amounts, {{}})
 if ARGV[3] == 'waiting' then
     redis.call('ZADD', KEYS[2], ARGV[4], ARGV[1])
 else
     redis.call('ZREM', KEYS[2], ARGV[1])
 end
+return 1
+"""
+
+RECORD = f"""
+-- keys: the sign that this was done, totals, slot; arguments: lifetime of the sign in seconds, what is measured
+{MEASURE}
+if not redis.call('SET', KEYS[1], '1', 'NX', 'EX', ARGV[1]) then return 0 end
+local measured = cjson.decode(ARGV[2])
+measure(KEYS[2], KEYS[3], measured.amounts, measured.durations)
+return 1
+"""
+
+SAMPLE = f"""
+-- keys: slot; arguments: names and values in turns; of those in one slot the largest stays
+for index = 1, #ARGV, 2 do
+    local before = tonumber(redis.call('HGET', KEYS[1], ARGV[index]) or -1)
+    if tonumber(ARGV[index + 1]) > before then redis.call('HSET', KEYS[1], ARGV[index], ARGV[index + 1]) end
+end
+redis.call('EXPIRE', KEYS[1], {SLOT_LIFETIME})
 return 1
 """
 

@@ -113,6 +113,8 @@ class Tickets:
             keys.idempotency(owner, idempotency_key) if idempotency_key else "",
             keys.hour(owner) if owner else "",
             keys.open_tickets(owner) if owner else "",
+            keys.TOTALS,
+            keys.slot(now),
         ]
         arguments: list[Any] = [
             receipt.ticket,

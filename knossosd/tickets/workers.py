@@ -35,7 +35,7 @@ FAREWELL = 3.0
 class Living:
     """A process that lives: its program ("web", "worker", "upkeep") and since when, in epoch seconds.
 
-    `ticket` is what a worker works on now.
+    `ticket` is what a worker works on now, `watchers` how many watch conversions through a web process.
     """
 
     kind: str
@@ -43,6 +43,7 @@ class Living:
     pid: int
     since: float
     ticket: int | None = None
+    watchers: int = 0
 
     @classmethod
     def from_sign(cls, sign: str) -> Self:
@@ -65,11 +66,19 @@ def living(client: redis.Redis) -> list[Living]:
 class Heartbeat:
     """The sign of life of this process, which is of the program `kind`; a thread gives it.
 
-    `client` should give up soon: a sign that comes late is worth nothing. `now` is the clock, epoch seconds.
+    `client` should give up soon: a sign that comes late is worth nothing. `watchers` counts those that the process has,
+    and `now` is the clock, epoch seconds.
     """
 
-    def __init__(self, client: redis.Redis, kind: str, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        kind: str,
+        watchers: Callable[[], int] = lambda: 0,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._client = client
+        self._watchers = watchers
         self._living = Living(kind, socket.gethostname(), os.getpid(), now())
         self._name = secrets.token_hex(8)
         self._news = threading.Event()
@@ -114,8 +123,9 @@ class Heartbeat:
 
     def _give_sign(self) -> None:
         lifetime = int(LIFETIME * 1000)
+        said = replace(self._living, watchers=self._watchers())
         with self._client.pipeline() as pipe:
-            pipe.set(keys.process(self._name), json.dumps(asdict(self._living)), px=lifetime)
+            pipe.set(keys.process(self._name), json.dumps(asdict(said)), px=lifetime)
             pipe.sadd(keys.PROCESSES, self._name)
             pipe.pexpire(keys.PROCESSES, lifetime)
             pipe.execute()

@@ -21,6 +21,11 @@ def refused(status: int, message: str, **headers: str) -> HTTPResponse:
     return json_answer(status, {"error": True, "message": message}, **headers)
 
 
+def denied() -> HTTPResponse:
+    """What operators see who have not said their key; browsers then ask for it."""
+    return HTTPResponse("Access denied", 401, {"WWW-Authenticate": 'Basic realm="knossosd"'})
+
+
 def json_answer(status: int, body: dict[str, Any], **headers: str) -> HTTPResponse:
     """A JSON answer with another status than 200."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -15,7 +15,7 @@ from knossosd.keyring import Keyring
 from knossosd.settings import Settings
 from knossosd.tickets.store import Tickets
 from knossosd.tickets.wake import Wake
-from knossosd.web import api, drop, live, mirror, monitor, ops, pages
+from knossosd.web import api, drop, live, metrics, mirror, monitor, ops, pages, statistics
 from knossosd.web.answers import refused
 from knossosd.web.disk import Disk
 from knossosd.web.feed import Feed
@@ -48,6 +48,8 @@ def make_app(settings: Settings, tickets: Tickets, wake: Wake, feed: Feed) -> bo
     live.install(app, lookup, feed)
     mirror.install(app, settings)
     ops.install(app, settings, disk)
+    metrics.install(app, settings, keyring, disk)
+    statistics.install(app, settings, keyring, disk)
     pages.install(app, settings)
     return app
 

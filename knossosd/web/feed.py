@@ -94,6 +94,11 @@ class Feed:
         self._is_news = Signal()
         self._greenlets: list[gevent.Greenlet[[Callable[[], None]], None]] = []
 
+    @property
+    def watchers(self) -> int:
+        """How many watch through this process."""
+        return sum(len(channel.seats) for channel in self._channels.values())
+
     def start(self) -> None:
         """Begin to listen and to read."""
         self._greenlets = [gevent.spawn(self._for_ever, self._listen), gevent.spawn(self._for_ever, self._read)]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import bottle
-from bottle import HTTPResponse, request
+from bottle import request
 
 from knossosd import logs
 from knossosd.keyring import Keyring, Scope
@@ -18,7 +18,7 @@ from knossosd.tickets.record import Ticket
 from knossosd.tickets.store import Tickets
 from knossosd.tickets.wake import Wake
 from knossosd.web.access import key_of
-from knossosd.web.answers import refused, status_of
+from knossosd.web.answers import denied, refused, status_of
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class _Monitor:
     def list_tasks(self) -> Any:
         """Every ticket and how it is doing."""
         if not self.settings.open_monitor and not self._is_operator():
-            return _denied()
+            return denied()
         now = self.tickets.now()
         return {
             str(ticket.number): {**status_of(ticket), "title": ticket.title, "age": round(now - ticket.created, 3)}
@@ -53,7 +53,7 @@ class _Monitor:
 
         def act(ticket: int) -> Any:
             if not self._is_operator():
-                return _denied()
+                return denied()
             found = self.tickets.get(ticket)
             if found is None:
                 return refused(404, "There is no such ticket (any more).")
@@ -83,7 +83,3 @@ class _Monitor:
 
     def _is_operator(self) -> bool:
         return key_of(request.environ, self.keyring, Scope.MONITOR) is not None
-
-
-def _denied() -> HTTPResponse:
-    return HTTPResponse("Access denied", 401, {"WWW-Authenticate": 'Basic realm="knossosd"'})

@@ -47,7 +47,7 @@ PATIENCE = 30.0
 FAREWELL = 5.0
 """Seconds that a stopping server gives to requests which are being answered."""
 
-PROBE = re.compile(r'"[A-Z]+ /(healthz|readyz|api/converter/get_status/\d+) HTTP/1\.[01]" 200 ')
+PROBE = re.compile(r'"[A-Z]+ /(healthz|readyz|metrics|api/(statistics|converter/get_status/\d+)) HTTP/1\.[01]" 200 ')
 """Requests that are not logged when they go well: they come every few seconds, and would hide everything else."""
 
 
@@ -68,7 +68,7 @@ def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, gevent.spawn, _stop, server)
     parent.end_with_supervisor(signal.SIGTERM)
-    heartbeat = Heartbeat(connect_once(settings, "heartbeat"), "web")
+    heartbeat = Heartbeat(connect_once(settings, "heartbeat"), "web", lambda: feed.watchers)
     heartbeat.start()
     feed.start()
     gc.freeze()  # what was loaded so far stays for good; searching it for garbage would make everybody wait
