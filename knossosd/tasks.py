@@ -193,7 +193,7 @@ def see_to_deliveries(ended: Iterable[Ended | None]) -> None:
             deliver(one.delivery)
 
 
-wake = Wake(convert, see_to_deliveries)
+wake = Wake(convert, see_to_deliveries, again=deliver)
 
 
 @cache

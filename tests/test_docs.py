@@ -46,7 +46,8 @@ def test_every_code_is_used(code: Code) -> None:
 
 
 def test_every_route_is_documented(redis_client: redis.Redis, settings: Settings) -> None:
-    app = make_app(settings, Tickets(redis_client, settings), Wake(lambda _: None, lambda _: None), Feed(redis_client))
+    wake = Wake(lambda _: None, lambda _: None, again=lambda _: None)
+    app = make_app(settings, Tickets(redis_client, settings), wake, Feed(redis_client))
     documented = text("docs/api.md")
     for route in app.routes:
         path = re.sub(r"<(\w+)(:\w+)?>", r"<\1>", route.rule)

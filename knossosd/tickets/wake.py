@@ -7,7 +7,9 @@ from knossosd.tickets.ending import Ended
 
 
 class Wake(NamedTuple):
-    """`worker` tells a worker that a ticket waits; `courier` has the webhooks of ended tickets delivered."""
+    """`worker` tells a worker that a ticket waits; `courier` has the webhooks of ended tickets delivered, and `again`
+    makes one delivery, named by its id, once more."""
 
     worker: Callable[[int], object]
     courier: Callable[[Iterable[Ended | None]], object]
+    again: Callable[[str], object]

@@ -30,13 +30,13 @@ def install(app: bottle.Bottle, settings: Settings, keyring: Keyring, disk: Disk
         if not settings.open_monitor and not key_of(request.environ, keyring, Scope.MONITOR):
             return denied()
         bottle.response.set_header("Cache-Control", "no-store")
-        return {**_day(statistics.last_day()), "now": _now(statistics.standing(), disk.free())}
+        return {**day(statistics.last_day()), "now": _now(statistics.standing(), disk.free())}
 
     app.get("/api/statistics", callback=answer)
 
 
-def _day(slots: Sequence[Slot]) -> dict[str, Any]:
-    """One number of each slot in each list."""
+def day(slots: Sequence[Slot]) -> dict[str, Any]:
+    """The last day: one number of each slot in each list."""
 
     def total(*fields: str) -> list[int]:
         return [round(sum(slot.fields.get(field, 0) for field in fields)) for slot in slots]
