@@ -29,6 +29,7 @@ from knossosd.conversion.http import WebClient
 from knossosd.conversion.observer import Cancelled, Level
 from knossosd.conversion.pipeline import Conversion
 from knossosd.conversion.pipeline import convert as run_pipeline
+from knossosd.conversion.previews import Previews
 from knossosd.conversion.store import Store
 from knossosd.conversion.toolbox import Toolbox
 from knossosd.couriers import Couriers
@@ -92,6 +93,14 @@ def convert(number: int) -> None:
     for error in outcome.errors:
         log.info("ticket %d failed: %s", number, error)
     see_to_deliveries([ended])
+
+
+@huey.task(name="preview")
+def preview(sha256: str, filename: str) -> None:
+    """Read an upload for whoever drafts a document from it. One that gets lost is asked for again."""
+    previews = Previews.from_settings(settings)
+    if previews:
+        previews.make(sha256, filename, _toolbox())
 
 
 @upkeep.task(name="deliver")
@@ -193,7 +202,7 @@ def see_to_deliveries(ended: Iterable[Ended | None]) -> None:
             deliver(one.delivery)
 
 
-wake = Wake(convert, see_to_deliveries, again=deliver)
+wake = Wake(convert, see_to_deliveries, preview, again=deliver)
 
 
 @cache

@@ -46,7 +46,7 @@ def test_every_code_is_used(code: Code) -> None:
 
 
 def test_every_route_is_documented(redis_client: redis.Redis, settings: Settings) -> None:
-    wake = Wake(lambda _: None, lambda _: None, again=lambda _: None)
+    wake = Wake(lambda _: None, lambda _: None, lambda *_: None, again=lambda _: None)
     app = make_app(settings, Tickets(redis_client, settings), wake, Feed(redis_client))
     documented = text("docs/api.md")
     for route in app.routes:

@@ -111,7 +111,7 @@ class WrittenExecutable(Written):
 
 
 class WrittenCondition(Written):
-    """One condition of the list form of `environment`."""
+    """One condition of the list form of "environment"."""
 
     type: Literal["os", "cpu_feature"] = Field(description="What the condition is about.")
     value: Annotated[str, _checked(check_expression)] = Field(description="Name of the system or CPU feature.")
@@ -125,7 +125,7 @@ class WrittenCondition(Written):
 
 
 class WrittenPlace(Written):
-    """What both forms of `files` say about one file."""
+    """What both forms of "files" say about one file."""
 
     generated = frozenset({"filesize", "contents"})
 
@@ -144,6 +144,8 @@ class WrittenFile(WrittenPlace):
 
 class WrittenPair(RootModel[tuple[Annotated[list[Link], Field(min_length=1)], dict[FileName, WrittenPlace]]]):
     """Several files below the same links: a list of link beginnings, and the files by name."""
+
+    model_config = ConfigDict(title="Pair")
 
 
 def _file_form(value: Any) -> str:

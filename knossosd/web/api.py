@@ -6,7 +6,7 @@ Old clients get byte for byte what they know; everything new is a further field,
 import hmac
 import json
 import logging
-from typing import Any
+from typing import Any, NamedTuple
 
 import bottle
 import redis
@@ -14,7 +14,7 @@ from bottle import HTTPResponse, request
 
 from knossosd import logs
 from knossosd.faults import Code
-from knossosd.keyring import Keyring, Scope
+from knossosd.keyring import Key, Keyring, Scope
 from knossosd.repo.document import DocumentLimits, InvalidDocument, json_schema, parse
 from knossosd.repo.models import Repo
 from knossosd.repo.urls import check_link
@@ -54,10 +54,18 @@ def install(
     """Add the routes."""
     api = _Api(settings, keyring, tickets, lookup, wake, disk)
     app.post("/api/converter/request", callback=api.request)
+    app.post("/api/converter/check", callback=api.check)
     app.get("/api/converter/get_status/<ticket:int>", callback=api.get_status)
     app.post("/api/converter/retrieve", callback=api.retrieve)
     app.post("/api/converter/cancel", callback=api.cancel)
     app.get("/schema.json", callback=api.schema)
+
+
+class _Submission(NamedTuple):
+    """The fields that were sent, and the key that came with them."""
+
+    form: dict[str, Any]
+    key: Key
 
 
 class _Api:
@@ -76,16 +84,10 @@ class _Api:
     def request(self) -> Any:
         """Submit a document: fields `passwd` (or the key in `Authorization`), `data` and, if wanted, `webhook`, and
         `no_cache` to have everything fetched and read anew."""
-        try:
-            form = read_form(request.environ, self.settings.max_document_size * ESCAPED + SPARE)
-        except FormTooLarge as error:
-            return json_answer(413, _refusal(str(error)), Connection="close")
-        except FormError as error:
-            return _refusal(str(error))
-        offered = form.get("passwd") or offered_key(request.environ)
-        key = self.keyring.find(offered if isinstance(offered, str) else None, Scope.SUBMIT)
-        if key is None:
-            return HTTPResponse("Access denied", 403)
+        sent = self._submission()
+        if not isinstance(sent, _Submission):
+            return sent
+        form, key = sent
         webhook = form.get("webhook") or None
         if problem := _webhook_problem(webhook):
             return _refusal(problem)
@@ -117,6 +119,29 @@ class _Api:
             log.warning("no worker could be told of ticket %d: %s", receipt.ticket, error)
         log.info("ticket %d was submitted: %s", receipt.ticket, _title(reading.repo))
         return {"ticket": receipt.ticket, "token": receipt.token}
+
+    def check(self) -> Any:
+        """What is wrong with a document, and what a modder should know about it. Nothing is queued."""
+        sent = self._submission()
+        if not isinstance(sent, _Submission):
+            return sent
+        try:
+            reading = parse(_document_text(sent.form.get("data")), self.limits)
+        except InvalidDocument as fault:
+            return {"valid": False, "errors": [problem.as_json() for problem in fault.problems], "warnings": []}
+        return {"valid": True, "errors": [], "warnings": [warning.as_json() for warning in reading.warnings]}
+
+    def _submission(self) -> "_Submission | Any":
+        """What was sent with a key that may submit, or else the answer."""
+        try:
+            form = read_form(request.environ, self.settings.max_document_size * ESCAPED + SPARE)
+        except FormTooLarge as error:
+            return json_answer(413, _refusal(str(error)), Connection="close")
+        except FormError as error:
+            return _refusal(str(error))
+        offered = form.get("passwd") or offered_key(request.environ)
+        key = self.keyring.find(offered if isinstance(offered, str) else None, Scope.SUBMIT)
+        return _Submission(form, key) if key else HTTPResponse("Access denied", 403)
 
     def get_status(self, ticket: int) -> Any:
         """How a ticket is doing. Whoever knows the number may ask."""

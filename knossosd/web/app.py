@@ -15,7 +15,7 @@ from knossosd.keyring import Keyring
 from knossosd.settings import Settings
 from knossosd.tickets.store import Tickets
 from knossosd.tickets.wake import Wake
-from knossosd.web import api, drop, live, metrics, mirror, monitor, ops, pages, screen, statistics
+from knossosd.web import api, drop, live, metrics, mirror, monitor, ops, pages, previews, screen, statistics
 from knossosd.web.answers import refused
 from knossosd.web.disk import Disk
 from knossosd.web.feed import Feed
@@ -46,6 +46,7 @@ def make_app(settings: Settings, tickets: Tickets, wake: Wake, feed: Feed) -> bo
     monitor.install(app, settings, keyring, tickets, wake)
     screen.install(app, settings, keyring, disk)
     drop.install(app, settings, keyring, disk)
+    previews.install(app, settings, keyring, wake)
     live.install(app, lookup, feed)
     mirror.install(app, settings)
     ops.install(app, settings, disk)

@@ -7,15 +7,17 @@ import bottle
 from bottle import HTTPResponse, SimpleTemplate
 
 from knossosd import __version__
+from knossosd.repo.document import json_schema
 from knossosd.settings import Settings
 from knossosd.web.assets import Assets
+from knossosd.web.fields import parts
 
 TEMPLATES = Path(__file__).parent / "templates"
 CONTENT_SECURITY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https: http: blob:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https: http: data:; "
     "connect-src 'self' ws: wss:; base-uri 'none'; form-action 'self'"
 )
-NAVIGATION = (("/converter", "Convert"), ("/tasks", "Tasks"))
+NAVIGATION = (("/converter", "Convert"), ("/tasks", "Tasks"), ("/docs/document", "Docs"))
 """What the head of every page leads to."""
 
 
@@ -25,7 +27,13 @@ def install(app: bottle.Bottle, settings: Settings) -> None:
     assets.install(app)
     page = Pages(assets).page
     app.get("/", callback=lambda: page("front", "knossosd: mods in, generated documents out"))
-    app.get("/converter", callback=lambda: page("converter", "Convert a mod", "submit.js"))
+    rules = {
+        "extensions": sorted(settings.upload_extensions) if settings.upload_path else [],
+        "largest": settings.max_content_length,
+    }
+    app.get("/converter", callback=lambda: page("converter", "Convert a mod", "submit.js", **rules))
+    described = parts(json_schema())
+    app.get("/docs/document", callback=lambda: page("document", "The repo document", parts=described))
     app.get("/watch/<ticket:int>", callback=lambda ticket: page("watch", "Conversion", "watching.js", ticket=ticket))
     app.get("/tasks", callback=lambda: page("tasks", "Tasks", "tasks.js", is_open=settings.open_monitor))
 

@@ -6,7 +6,7 @@ from playwright.sync_api import Page, Response, expect
 from tests.browser.conftest import Shoot
 from tests.checkouts import Checkout
 
-PAGES = ["", "converter", "tasks", "watch/5"]
+PAGES = ["", "converter", "tasks", "watch/5", "docs/document"]
 
 WITHOUT_BOOTSTRAP = 100_000
 """Bytes that a page may load besides Bootstrap, compressed or not."""

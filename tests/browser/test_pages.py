@@ -1,6 +1,5 @@
 """The pages and the embeddable client, in a real browser."""
 
-import json
 import threading
 
 import pytest
@@ -12,7 +11,7 @@ from knossosd.tickets.ending import Outcome
 from knossosd.tickets.execution import Execution
 from knossosd.tickets.store import Receipt, Tickets
 from tests import checkouts, hosts
-from tests.checkouts import KEY, Checkout, a_document, wait_until
+from tests.checkouts import KEY, Checkout, wait_until
 
 
 @pytest.fixture
@@ -56,26 +55,6 @@ def test_a_captcha_is_answered_in_the_page(web: Checkout, tickets: Tickets, rece
     asking.join(10)
     assert answers == ["xyzzy"]
     execution.finish(Outcome("{}"))
-
-
-def test_submitting_from_the_page(web: Checkout, tickets: Tickets, page: Page) -> None:
-    page.goto(f"{web.url}/converter")
-    page.locator("textarea").fill('{"id": "a"}')
-    page.locator("input[name=passwd]").fill("wrong")
-    page.get_by_role("button", name="Convert").click()
-    expect(page.get_by_role("alert")).to_contain_text("API key: is not known here")
-    page.locator("input[name=passwd]").fill(KEY)
-    page.get_by_role("button", name="Convert").click()
-    expect(page.get_by_role("alert")).to_contain_text("packages: is missing")
-    page.locator("textarea").fill(json.dumps(a_document("https://host.example/a.7z")))
-    page.get_by_role("button", name="Convert").click()
-    expect(page.locator("#cv-log")).to_contain_text("The task is queued")
-    [ticket] = tickets.all()
-    warning = Finding(Code.CASE_CONFLICT, "Twins.", "Rename them.", mod="my_mod")
-    claimed(tickets, ticket.number).finish(Outcome('{"mods":[]}', warnings=(warning,)))
-    expect(page.locator("#outcome")).to_contain_text("my_mod: Twins. Rename them.")
-    expect(page.locator("#outcome pre")).to_contain_text('"mods": []')
-    assert page.evaluate("sessionStorage.getItem('knossosd-key')") == KEY
 
 
 def test_the_task_list_asks_for_the_key(web: Checkout, tickets: Tickets, receipt: Receipt, page: Page) -> None:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -48,6 +49,18 @@ def test_a_document_is_taken(web: Checkout, tickets: Tickets) -> None:
     assert (found.title, found.webhook) == ("My Mod 1.0.0", "https://site.example/hook")
     assert json.loads(tickets.document(ticket) or "") == a_document("https://host.example/a.7z")
     assert tickets.client.llen("huey.redis.knossosdconvert") == 1
+
+
+def test_a_document_is_checked_without_queueing_it(web: Checkout, tickets: Tickets) -> None:
+    good = web.post("/api/converter/check", passwd=KEY, data=DOCUMENT)
+    assert good == {"valid": True, "errors": [], "warnings": []}
+    odd = web.post("/api/converter/check", passwd=KEY, data=json.dumps({**json.loads(DOCUMENT), "shiny": 1}))
+    assert (odd["valid"], [warning["code"] for warning in odd["warnings"]]) == (True, ["unknown_field"])
+    bad = web.post("/api/converter/check", passwd=KEY, data='{"id": "a"}')
+    assert bad["valid"] is False
+    assert {"path": "packages", "message": "is missing"} in bad["errors"]
+    assert form(web, "/api/converter/check", urllib.parse.urlencode({"data": DOCUMENT})) == (403, "Access denied")
+    assert tickets.all() == []
 
 
 @pytest.mark.parametrize("key", ["", "wrong", KEY + "x", "ünï"])

@@ -1,6 +1,7 @@
-"""The pages' files: found under an edition, kept by browsers, compressed."""
+"""The pages, and their files: found under an edition, kept by browsers, compressed."""
 
 import gzip
+import html
 import re
 import urllib.error
 import urllib.request
@@ -8,6 +9,7 @@ from http.client import HTTPMessage
 
 import pytest
 
+from knossosd.repo.document import json_schema
 from tests.checkouts import Checkout
 
 Answer = tuple[int, bytes, HTTPMessage]
@@ -33,7 +35,7 @@ def test_what_a_page_names_is_kept_for_good(web: Checkout, linked: list[str]) ->
         "bootstrap.min.css",
         "knossosd.css",
         "submit.js",
-        "theme.js",
+        "early.js",
     }
     for link in linked:
         status, content, headers = get(web, link)
@@ -67,3 +69,11 @@ def test_files_are_sent_compressed_to_who_takes_it(web: Checkout) -> None:
     assert plain[2]["Content-Encoding"] is None
     assert gzip.decompress(packed[1]) == plain[1]
     assert len(packed[1]) < len(plain[1]) / 4
+
+
+def test_every_field_of_a_document_is_described(web: Checkout) -> None:
+    page = get(web, "/docs/document")[1].decode()
+    for part in json_schema()["$defs"].values():
+        for name, field in part.get("properties", {}).items():
+            assert f'id="{part["title"]}.{name}"' in page
+            assert html.escape(field["description"]) in page.replace("&#039;", "&#x27;")

@@ -1,5 +1,6 @@
 // The page /watch/<ticket>.
 
+import "./address.js";
 import * as session from "./session.js";
 import { watch } from "./watch.js";
 

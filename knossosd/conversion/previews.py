@@ -1,0 +1,104 @@
+"""What an upload holds, for whoever drafts a document from it, before anybody converts it.
+
+It is read just as a conversion reads it, and that is remembered, so its conversion need not read it again. Like
+everything in the cache a preview is an aid: one that gets lost is made again when somebody asks.
+"""
+
+import logging
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from knossosd.conversion.archive import inspect
+from knossosd.conversion.cache import Cache, Record
+from knossosd.conversion.disk import telling_of_a_full_disk
+from knossosd.conversion.errand import Errand
+from knossosd.conversion.fetch import fetch
+from knossosd.conversion.manifests import Manifests, reader_of
+from knossosd.conversion.observer import Cancelled
+from knossosd.conversion.toolbox import Toolbox
+from knossosd.conversion.transfer import Wishes
+from knossosd.conversion.uploads import NAME
+from knossosd.conversion.workspace import workspace
+from knossosd.faults import Fault, InputFault
+from knossosd.repo.models import PackageFile
+from knossosd.repo.outline import outline
+from knossosd.settings import Settings
+
+log = logging.getLogger(__name__)
+
+KIND = "previews"
+
+
+@dataclass(frozen=True, slots=True)
+class Previews:
+    """The previews of the uploads in `folder`, whose links begin with `url`.
+
+    A preview is the `Outline` of an upload as JSON, with `warnings` about it; or `error`, which says why there is none.
+    """
+
+    cache: Cache
+    folder: Path
+    url: str
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self | None:
+        """The previews that the settings describe, None when there are no uploads."""
+        if settings.mirror_path is None or settings.upload_path is None:
+            return None
+        url = f"{settings.mirror_url}/{settings.upload_path}"
+        return cls(Cache(settings.cache_path), settings.mirror_path / settings.upload_path, url)
+
+    def is_upload(self, sha256: str) -> bool:
+        """Whether there is an upload of this checksum."""
+        return bool(NAME.fullmatch(sha256)) and (self.folder / sha256).is_file()
+
+    def find(self, sha256: str) -> Record | None:
+        """The preview of an upload, None when there is none yet."""
+        return self.cache.recall(KIND, sha256, lambda record: record)
+
+    def forget(self, sha256: str) -> None:
+        """Remember no preview: the next one may be better."""
+        self.cache.forget(KIND, sha256)
+
+    def make(self, sha256: str, filename: str, toolbox: Toolbox) -> None:
+        """Read the upload, which a document would call `filename`."""
+        try:
+            with telling_of_a_full_disk():
+                preview = self._read(sha256, filename, toolbox)
+        except Fault as fault:
+            if not isinstance(fault, InputFault):
+                log.error("no preview of the upload %s: %s", sha256, fault)
+            preview = {"error": fault.finding.as_json()}
+        except Cancelled:
+            log.warning("no preview of the upload %s: it takes too long", sha256)
+            return
+        self.cache.remember(KIND, sha256, preview)
+
+    def _read(self, sha256: str, filename: str, toolbox: Toolbox) -> Record:
+        file = PackageFile(filename, (f"{self.url}/{sha256}",), True, "", None, None)
+        manifests, reader = Manifests(toolbox.memory.cache), reader_of(toolbox.archive_tools.sevenzip)
+        with workspace(toolbox.work_path) as folder, Errand().limited(toolbox.timeout, Cancelled) as errand:
+            wishes = Wishes(
+                errand=errand,
+                expect_archive=True,
+                advance=lambda *_: None,
+                log=lambda *_: None,
+                ask=lambda _: None,
+            )
+            fetched = fetch(file, folder, toolbox, wishes)
+            content = [f"content {fetched.digest.sha256}"]
+            with toolbox.leases.hold(content, busy=lambda: None, check=errand.check):
+                inspection = manifests.find(fetched.digest, filename, reader)
+                if inspection is None:
+                    inspection = inspect(
+                        fetched.path,
+                        filename,
+                        tools=toolbox.archive_tools,
+                        workspace=folder,
+                        advance=lambda *_: None,
+                        errand=errand,
+                    )
+                    manifests.keep(fetched.digest, filename, reader, inspection)
+        warnings = [warning.as_json() for warning in inspection.warnings]
+        return {**asdict(outline(inspection.members)), "warnings": warnings}
