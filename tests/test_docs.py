@@ -15,6 +15,7 @@ from knossosd.tickets.store import Tickets
 from knossosd.tickets.wake import Wake
 from knossosd.web.app import make_app
 from knossosd.web.feed import Feed
+from knossosd.web.sections import Section
 
 DOCS = CHECKOUT / "docs"
 
@@ -71,6 +72,11 @@ def test_every_command_is_documented(verb: str) -> None:
     "event", ["log_message", "progress", "file", "captcha", "task_status", "done", "user_ready", "captcha_response"]
 )
 def test_every_event_is_documented(event: str) -> None:
+    assert f"| `{event}` | " in text("docs/api.md")
+
+
+@pytest.mark.parametrize("event", [*Section, "you", "trouble"])
+def test_every_event_of_the_monitor_is_documented(event: str) -> None:
     assert f"| `{event}` | " in text("docs/api.md")
 
 

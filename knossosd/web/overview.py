@@ -34,6 +34,7 @@ PAUSE = 1.0
 """Seconds before the next try when Redis is away."""
 
 AWAY = "The server cannot reach its database."
+FAILED = "The server failed to read what goes on. Its log has the reason."
 
 
 class Operator(Protocol):
@@ -94,8 +95,11 @@ class Overview:
             except redis.RedisError as error:
                 log.warning("what operators see cannot be read, trying again: %s", error)
                 self._show("trouble", AWAY)
-                self._note(Section)
-                gevent.sleep(PAUSE)
+            except Exception:  # the border: nobody else would tell those who look
+                log.exception("what operators see cannot be read")
+                self._show("trouble", FAILED)
+            self._note(Section)
+            gevent.sleep(PAUSE)
 
     def _look_every(self, seconds: float, section: Section) -> None:
         while True:
