@@ -27,6 +27,9 @@ PACE = 0.5
 SAMPLE = 60.0
 """Seconds between two readings of the last day, which `upkeep` adds to as often."""
 
+LIVE = frozenset(Section) - {Section.DAY}
+"""What may be different from one moment to the next."""
+
 LISTENING = 1.0
 """Seconds that a wait for changes lasts at most."""
 
@@ -67,7 +70,7 @@ class Overview:
             self._begin()
         for name, text in self._shown.items():
             operator.show(name, text)
-        self._note(Section)  # if anything was missed, a look is enough to see it
+        self._note(LIVE)  # if anything was missed, a look is enough to see it
         try:
             yield
         finally:
@@ -76,6 +79,7 @@ class Overview:
                 self._end()
 
     def _begin(self) -> None:
+        self._note(Section)
         work = (self._listen, self._read)
         self._greenlets = [gevent.spawn(self._for_ever, one) for one in work]
         self._greenlets += [
@@ -116,7 +120,7 @@ class Overview:
                     case {"type": "message", "data": stream} if keys.is_now(stream):
                         self._note([Section.RUNNING])
                     case {"type": "subscribe"}:  # also when the connection was lost, and changes with it
-                        self._note(Section)
+                        self._note(LIVE)
 
     def _note(self, sections: Iterable[Section]) -> None:
         self._stale.update(sections)
