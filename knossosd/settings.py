@@ -44,7 +44,6 @@ class Settings(BaseModel):
         default=("localhost", 8080), description="Host and port of the web server, HTTP and WebSocket alike."
     )
     open_monitor: bool = Field(default=False, description="Let everybody see the task monitor, without a key.")
-
     metrics_networks: tuple[str, ...] = Field(
         default=(), description="Addresses and networks that may read `/metrics` without a key."
     )

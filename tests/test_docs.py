@@ -1,7 +1,9 @@
 """What users rely on is documented: a setting, route, command, event or code that is not fails here."""
 
+import json
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ from knossosd.faults import Code
 from knossosd.settings import CHECKOUT, Settings
 from knossosd.tickets.store import Tickets
 from knossosd.tickets.wake import Wake
+from knossosd.web import metrics
 from knossosd.web.app import make_app
 from knossosd.web.feed import Feed
+from knossosd.web.metrics import Described
 from knossosd.web.sections import Section
 
 DOCS = CHECKOUT / "docs"
@@ -78,6 +82,61 @@ def test_every_event_is_documented(event: str) -> None:
 @pytest.mark.parametrize("event", [*Section, "you", "trouble"])
 def test_every_event_of_the_monitor_is_documented(event: str) -> None:
     assert f"| `{event}` | " in text("docs/api.md")
+
+
+METRIC = re.compile(r"^\| `(knossosd_\w+)` \| (.+?) \| (.*?) ?\|$", re.MULTILINE)
+
+
+def told(described: Described, counters: Collection[Described]) -> tuple[str, str, str]:
+    """The metric as Prometheus sees it, and as a table has it."""
+    labels = ", ".join(f"`{label}`" for label in described.labels)
+    return f"knossosd_{described.name}{'_total' if described in counters else ''}", described.help, labels
+
+
+def test_every_metric_is_documented_as_it_is_and_no_other() -> None:
+    described = [value for value in vars(metrics).values() if isinstance(value, Described)]
+    expected = {told(one, metrics.COUNTERS) for one in (*described, *metrics.COUNTERS)}
+    assert len(expected) == len(described) + len(metrics.COUNTERS)
+    assert set(METRIC.findall(text("docs/metrics.md"))) == expected
+
+
+def expressions(part: Any) -> Iterator[str]:
+    """Every query in a part of the dashboard."""
+    if isinstance(part, dict):
+        yield from (part[name] for name in ("expr", "definition") if name in part)
+    for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from expressions(inner)
+
+
+def test_the_dashboard_shows_every_metric_and_none_that_there_is_not() -> None:
+    names = {name for name, *_ in METRIC.findall(text("docs/metrics.md"))}
+    durations = {f"knossosd_stage_duration_seconds_{part}" for part in ("bucket", "sum", "count")}
+    dashboard = json.loads(text("docs/grafana.json"))
+    shown = {name for one in expressions(dashboard) for name in re.findall(r"\bknossosd_\w+", one)}
+    assert shown == names - {"knossosd_stage_duration_seconds"} | durations
+
+
+def test_the_dashboard_asks_for_labels_that_there_are() -> None:
+    known = {label for _, _, labels in METRIC.findall(text("docs/metrics.md")) for label in re.findall(r"\w+", labels)}
+    for one in expressions(json.loads(text("docs/grafana.json"))):
+        assert one.count("(") == one.count(")")
+        for asked in re.findall(r"by \(([^)]*)\)", one):
+            assert {label.strip() for label in asked.split(",")} <= known | {"le"}, one
+        for asked in re.findall(r"(\w+)=~?\"", one):
+            assert asked in known | {"instance"}, one
+
+
+def test_no_panel_of_the_dashboard_hides_another() -> None:
+    panels = json.loads(text("docs/grafana.json"))["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    taken = Counter(
+        (panel["gridPos"]["x"] + x, panel["gridPos"]["y"] + y)
+        for panel in panels
+        for x in range(panel["gridPos"]["w"])
+        for y in range(panel["gridPos"]["h"])
+    )
+    assert set(taken.values()) == {1}
+    assert {x for x, _ in taken} == set(range(24))
 
 
 def links(path: Path) -> list[str]:

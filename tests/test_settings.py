@@ -34,6 +34,8 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         ({"API_LISTEN": "localhost"}, "API_LISTEN"),
         ({"RESULT_LIFETIME": "soon"}, "RESULT_LIFETIME"),
         ({"RESULT_LIFETIME": 0}, "RESULT_LIFETIME"),
+        ({"METRICS_NETWORKS": ("10.0.0.0/33",)}, "METRICS_NETWORKS: '10.0.0.0/33' does not appear to be"),
+        ({"METRICS_NETWORKS": ("localhost",)}, "METRICS_NETWORKS: 'localhost' does not appear to be"),
         ({"MIRROR_PATH": "x"}, "MIRROR_PATH and MIRROR_URL must be set together"),
         ({"MIRROR_PATH": "x", "MIRROR_URL": "ftp://x"}, "MIRROR_URL: must be an http or https URL"),
         ({"UPLOAD_PATH": "uploads"}, "UPLOAD_PATH needs MIRROR_PATH"),

@@ -11,7 +11,7 @@ one for the sum of their seconds.
 
 import json
 import threading
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -63,7 +63,7 @@ class Tally:
     """What was measured and is not recorded yet. For any thread."""
 
     def __init__(self) -> None:
-        self._amounts: Counter[str] = Counter()
+        self._amounts: defaultdict[str, float] = defaultdict(float)
         self._durations: list[tuple[str, float]] = []
         self._lock = threading.Lock()
 
@@ -73,13 +73,13 @@ class Tally:
             if measure in TIMES:
                 self._durations.append((measure.value, amount))
             else:
-                self._amounts[measure.value] += amount  # type: ignore[assignment]  # any number can be counted
+                self._amounts[measure.value] += amount
 
     def take(self) -> "Measured":
         """Everything that was noted; from now on it is the caller's to record."""
         with self._lock:
             taken = Measured(dict(self._amounts), tuple(self._durations))
-            self._amounts, self._durations = Counter(), []
+            self._amounts, self._durations = defaultdict(float), []
         return taken
 
 

@@ -44,14 +44,15 @@ local function measure(totals, slot, amounts, durations)
         amounts[sum] = (amounts[sum] or 0) + seconds
     end
     for field, amount in pairs(amounts) do
-        redis.call('HINCRBYFLOAT', totals, field, amount)
-        redis.call('HINCRBYFLOAT', slot, field, amount)
+        redis.pcall('HINCRBYFLOAT', totals, field, amount)
+        redis.pcall('HINCRBYFLOAT', slot, field, amount)
     end
     redis.call('EXPIRE', totals, {TOTALS_LIFETIME})
     redis.call('EXPIRE', slot, {SLOT_LIFETIME})
 end
 """
-"""Add to the counters: a table of amounts by field, and a list of durations, each with its name and seconds."""
+"""Add to the counters: a table of amounts by field, and a list of durations, each with its name and seconds. What
+cannot be counted stops nothing: a script that ended here would leave its step half done."""
 
 CREATE = f"""
 -- keys: record, document, tickets, queue, and, or else '': idempotency, the owner's hour, the owner's open tickets;

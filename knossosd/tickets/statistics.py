@@ -3,7 +3,7 @@
 Nothing here looks at every ticket: a slot and the totals have some hundred fields at most.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -19,6 +19,12 @@ from knossosd.tickets.workers import Living, living
 
 STORE_LIFETIME = DAY
 """Seconds for which the size of the store is believed."""
+
+AT_ONCE = 12
+"""Slots that are read in one go."""
+
+BUCKETS = {kind: {bound: bucket_field(kind, bound) for bound in (*BOUNDS, BEYOND)} for kind in Duration}
+"""The fields that count durations, by kind and bound."""
 
 Fields = Mapping[str, float]
 """What was counted, by the fields of `measures`; what is missing is 0."""
@@ -88,14 +94,19 @@ class Statistics:
         size = StoreSize(int(store["contents"]), int(store["size"])) if store else None
         return Standing(waiting, age, working, dead, deliveries, tuple(living(self._client)), size)
 
-    def last_day(self) -> list[Slot]:
-        """The slots of a day, oldest first; the last one is not over yet."""
+    def last_day(self) -> range:
+        """When the slots of a day begin, oldest first; the last one is not over yet."""
         last = int(self._now() // SLOT) * SLOT
-        starts = range(last - DAY, last + 1, SLOT)
-        with self._client.pipeline(transaction=False) as pipe:
-            for start in starts:
-                pipe.hgetall(keys.slot(start))
-            return [Slot(start, _fields(found)) for start, found in zip(starts, pipe.execute(), strict=True)]
+        return range(last - DAY, last + 1, SLOT)
+
+    def slots(self, starts: Sequence[int]) -> Iterator[Slot]:
+        """The slots that begin then. They are read bit by bit: all at once would hold up everybody in a web process."""
+        for first in range(0, len(starts), AT_ONCE):
+            some = starts[first : first + AT_ONCE]
+            with self._client.pipeline(transaction=False) as pipe:
+                for start in some:
+                    pipe.hgetall(keys.slot(start))
+                yield from (Slot(start, _fields(found)) for start, found in zip(some, pipe.execute(), strict=True))
 
     def sample(self) -> None:
         """Note how things stand, for the plots. May be called by anybody, as often as they like."""
@@ -127,9 +138,8 @@ class Durations:
 
     @classmethod
     def of(cls, kind: Duration, fields: Fields) -> "Durations":
-        bounds = (*BOUNDS, BEYOND)
-        counts = accumulate(fields.get(bucket_field(kind, bound), 0) for bound in bounds)
-        return cls(tuple(zip(bounds, counts, strict=True)), fields.get(seconds_field(kind), 0))
+        counts = accumulate(fields.get(field, 0) for field in BUCKETS[kind].values())
+        return cls(tuple(zip(BUCKETS[kind], counts, strict=True)), fields.get(seconds_field(kind), 0))
 
     @property
     def count(self) -> float:

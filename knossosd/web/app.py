@@ -13,6 +13,8 @@ from bottle import HTTPResponse, request
 from knossosd import logs
 from knossosd.keyring import Keyring
 from knossosd.settings import Settings
+from knossosd.tickets.connection import connect_once
+from knossosd.tickets.statistics import Statistics
 from knossosd.tickets.store import Tickets
 from knossosd.tickets.wake import Wake
 from knossosd.web import api, drop, live, metrics, mirror, monitor, ops, pages, previews, screen, statistics
@@ -50,8 +52,9 @@ def make_app(settings: Settings, tickets: Tickets, wake: Wake, feed: Feed) -> bo
     live.install(app, lookup, feed)
     mirror.install(app, settings)
     ops.install(app, settings, disk)
-    metrics.install(app, settings, keyring, disk)
-    statistics.install(app, settings, keyring, disk)
+    numbers = Statistics(connect_once(settings, "statistics"))
+    metrics.install(app, settings, keyring, numbers, disk)
+    statistics.install(app, settings, keyring, numbers, disk)
     pages.install(app, settings)
     return app
 

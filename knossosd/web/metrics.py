@@ -19,7 +19,6 @@ from prometheus_client.registry import Collector
 from knossosd import __version__
 from knossosd.keyring import Keyring, Scope
 from knossosd.settings import Settings
-from knossosd.tickets.connection import connect_once
 from knossosd.tickets.measures import BEYOND, Duration, expected
 from knossosd.tickets.statistics import Durations, Fields, Standing, Statistics
 from knossosd.web.access import key_of
@@ -52,7 +51,7 @@ COUNTERS = (
 )
 """Their names, and the values of their labels, are the fields of `knossosd.tickets.measures`."""
 
-DURATIONS = Described("duration_seconds", "How long it took.", ("stage",))
+DURATIONS = Described("stage_duration_seconds", "How long tickets and archives were in a stage.", ("stage",))
 
 WAITING = Described("waiting_tickets", "Tickets that wait for a worker.")
 OLDEST = Described("oldest_waiting_ticket_age_seconds", "Age of the oldest ticket that waits; 0 when none does.")
@@ -71,10 +70,10 @@ Values = dict[tuple[str, ...], float]
 """The values of a metric by those of its labels."""
 
 
-def install(app: bottle.Bottle, settings: Settings, keyring: Keyring, disk: Disk) -> None:
+def install(app: bottle.Bottle, settings: Settings, keyring: Keyring, statistics: Statistics, disk: Disk) -> None:
     """Add the route."""
     registry = CollectorRegistry()
-    registry.register(_Numbers(Statistics(connect_once(settings, "metrics")), disk))
+    registry.register(_Numbers(statistics, disk))
     networks = [ip_network(network, strict=False) for network in settings.metrics_networks]
 
     def is_near() -> bool:

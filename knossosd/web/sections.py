@@ -15,8 +15,8 @@ from knossosd.tickets.outbox import Delivery, Outbox
 from knossosd.tickets.record import Ticket
 from knossosd.tickets.statistics import Statistics
 from knossosd.tickets.store import Tickets
-from knossosd.web import statistics
 from knossosd.web.disk import Disk
+from knossosd.web.statistics import Day
 
 MOST = 50
 """Entries of a list that are shown: the counts say how many there are in all."""
@@ -59,7 +59,7 @@ class Sections:
             Section.QUEUE: lambda: [_waiting(ticket) for ticket in self._tickets.next(MOST)],
             Section.OUTCOMES: lambda: [_outcome(entry) for entry in history.latest(client)],
             Section.DELIVERIES: lambda: [_delivery(one) for one in self._outbox.latest(MOST)],
-            Section.DAY: lambda: statistics.day(self._statistics.last_day()),
+            Section.DAY: Day(self._statistics).read,
         }
 
     def read(self, section: Section) -> Any:

@@ -1,6 +1,6 @@
 """`/api/statistics`: the last day in numbers, as a page plots them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import bottle
@@ -8,9 +8,8 @@ from bottle import request
 
 from knossosd.keyring import Keyring, Scope
 from knossosd.settings import Settings
-from knossosd.tickets.connection import connect_once
 from knossosd.tickets.keys import SLOT
-from knossosd.tickets.measures import SUBMISSIONS, Attempt, Duration, Result, attempt_field, ticket_field
+from knossosd.tickets.measures import SUBMISSIONS, Attempt, Duration, Result, attempt_field
 from knossosd.tickets.statistics import Durations, Slot, Standing, Statistics
 from knossosd.web.access import key_of
 from knossosd.web.answers import denied
@@ -21,55 +20,86 @@ BYTES = ("downloaded", "inspected", "mirrored")
 MOST = 0.95
 """The share of durations that is told besides their mean."""
 
+Row = dict[str, Any]
 
-def install(app: bottle.Bottle, settings: Settings, keyring: Keyring, disk: Disk) -> None:
+
+def install(app: bottle.Bottle, settings: Settings, keyring: Keyring, statistics: Statistics, disk: Disk) -> None:
     """Add the route."""
-    statistics = Statistics(connect_once(settings, "statistics"))
+    day = Day(statistics)
 
     def answer() -> Any:
         if not settings.open_monitor and not key_of(request.environ, keyring, Scope.MONITOR):
             return denied()
         bottle.response.set_header("Cache-Control", "no-store")
-        return {**day(statistics.last_day()), "now": _now(statistics.standing(), disk.free())}
+        return {**day.read(), "now": _now(statistics.standing(), disk.free())}
 
     app.get("/api/statistics", callback=answer)
 
 
-def day(slots: Sequence[Slot]) -> dict[str, Any]:
-    """The last day: one number of each slot in each list."""
+class Day:
+    """The last day. A slot that is over does not change, so it is read once."""
 
-    def total(*fields: str) -> list[int]:
-        return [round(sum(slot.fields.get(field, 0) for field in fields)) for slot in slots]
+    def __init__(self, statistics: Statistics) -> None:
+        self._statistics = statistics
+        self._over: dict[int, Row] = {}
 
+    def read(self) -> dict[str, Any]:
+        """The last day as it is told: lists with one number of each slot, oldest first."""
+        return {"step": SLOT, **_columns(self._rows())}
+
+    def _rows(self) -> list[Row]:
+        starts, known = self._statistics.last_day(), self._over
+        missing = [start for start in starts if start not in known]
+        rows = {**known, **{slot.start: _row(slot) for slot in self._statistics.slots(missing)}}
+        # The last but one is over, but what was begun in its time may still be added.
+        self._over = {start: rows[start] for start in starts[:-2]}
+        return [rows[start] for start in starts]
+
+
+def _columns(rows: Sequence[Any]) -> Any:
+    """A list for each number in the rows, in the place where the rows have the number."""
+    if isinstance(rows[0], dict):
+        return {name: _columns([row[name] for row in rows]) for name in rows[0]}
+    return rows
+
+
+def _row(slot: Slot) -> Row:
+    """What is told of one slot."""
     return {
-        "step": SLOT,
-        "times": [slot.start for slot in slots],
-        "submitted": total(SUBMISSIONS),
-        "ended": {result.value: total(*_fields_of(result, slots)) for result in Result},
-        "webhooks": {attempt.value: total(attempt_field(attempt)) for attempt in Attempt},
-        "bytes": {name: total(f"{name}_bytes") for name in BYTES},
-        "sampled": {name: [slot.sampled(name) for slot in slots] for name in SAMPLED},
-        "durations": {kind.value: _durations(kind, slots) for kind in Duration},
+        "times": slot.start,
+        "submitted": _number(slot, SUBMISSIONS),
+        "ended": _ended(slot),
+        "webhooks": {attempt.value: _number(slot, attempt_field(attempt)) for attempt in Attempt},
+        "bytes": {name: _number(slot, f"{name}_bytes") for name in BYTES},
+        "sampled": {name: slot.sampled(name) for name in SAMPLED},
+        "durations": {kind.value: _durations(Durations.of(kind, slot.fields)) for kind in Duration},
     }
 
 
-def _fields_of(result: Result, slots: Iterable[Slot]) -> set[str]:
-    """The fields that count tickets with this result, whatever was wrong."""
-    name = ticket_field(result, None)
-    return {field for slot in slots for field in slot.fields if field == name or field.startswith(f"{name} ")}
+def _number(slot: Slot, field: str) -> int:
+    return round(slot.fields.get(field, 0))
 
 
-def _durations(kind: Duration, slots: Iterable[Slot]) -> dict[str, list[float | None]]:
-    found = [Durations.of(kind, slot.fields) for slot in slots]
+def _ended(slot: Slot) -> dict[str, int]:
+    """The tickets that ended, whatever was wrong with them."""
+    ended = dict.fromkeys(Result, 0)
+    for field, count in slot.fields.items():
+        match field.split(" "):
+            case ["tickets", result, *_] if result in ended:
+                ended[Result(result)] += round(count)
+    return {result.value: count for result, count in ended.items()}
 
-    def seconds(one: Callable[[Durations], float | None]) -> list[float | None]:
-        return [None if (value := one(durations)) is None else round(value, 3) for durations in found]
 
+def _durations(durations: Durations) -> dict[str, float | None]:
     return {
-        "count": [round(durations.count) for durations in found],
-        "mean": seconds(lambda durations: durations.mean),
-        "p95": seconds(lambda durations: durations.quantile(MOST)),
+        "count": round(durations.count),
+        "mean": _rounded(durations.mean),
+        "p95": _rounded(durations.quantile(MOST)),
     }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
 
 
 def _now(standing: Standing, free: int | None) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import pytest
 
 from knossosd.conversion.board import INTERVAL, Board
-from knossosd.conversion.observer import FileProgress, Level, Snapshot, Stage
+from knossosd.conversion.observer import FileProgress, Level, Measure, Snapshot, Stage
 
 
 class Recorder:
@@ -21,6 +21,9 @@ class Recorder:
 
     def finished(self, file: FileProgress) -> None:
         self.ended.append(file)
+
+    def measured(self, measure: Measure, amount: float) -> None:
+        raise AssertionError("the board does not measure")
 
     def ask(self, image_url: str) -> str | None:
         raise AssertionError("the board does not ask")

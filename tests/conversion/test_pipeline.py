@@ -14,7 +14,7 @@ import pytest
 
 from knossosd.conversion.leases import LocalLeases
 from knossosd.conversion.links import LocalFiles
-from knossosd.conversion.observer import Cancelled, FileProgress, Level, Snapshot, Stage
+from knossosd.conversion.observer import Cancelled, FileProgress, Level, Measure, Snapshot, Stage
 from knossosd.conversion.pipeline import Conversion, convert
 from knossosd.conversion.toolbox import Toolbox
 from knossosd.faults import Code
@@ -31,6 +31,7 @@ class Recorder:
         self.lines: list[str] = []
         self.snapshots: list[Snapshot] = []
         self.ended: list[FileProgress] = []
+        self.measures: list[tuple[Measure, float]] = []
         self.called_off = False
         self._calls_off = calls_off
 
@@ -43,6 +44,9 @@ class Recorder:
 
     def finished(self, file: FileProgress) -> None:
         self.ended.append(file)
+
+    def measured(self, measure: Measure, amount: float) -> None:
+        self.measures.append((measure, amount))
 
     def ask(self, image_url: str) -> str | None:
         return None

@@ -25,6 +25,8 @@ import redis
 import websocket
 
 from knossosd.tickets import events, keys
+from knossosd.tickets.measures import Duration
+from knossosd.tickets.statistics import Durations, Statistics
 from knossosd.tickets.store import Receipt
 from knossosd.tickets.workers import living
 from tests import archives, hosts
@@ -223,7 +225,18 @@ class Storm:
         assert all(deliveries[ticket] == delivery for ticket, delivery in self.told), (
             "a repeated delivery has its old id"
         )
+        self._verify_counts()
         self._verify_nothing_is_left()
+
+    def _verify_counts(self) -> None:
+        """Nothing that was killed took a count with it, and nothing was counted twice."""
+        totals = Statistics(self.redis()).totals()
+        assert totals["submissions"] == totals["tickets succeeded"] == len(self.cases)
+        ends = sum(count for field, count in totals.items() if field.startswith("tickets "))
+        assert Durations.of(Duration.WHOLE, totals).count == ends
+        records = [self.redis().hgetall(keys.record(case.receipt.ticket)) for case in self.cases]
+        attempts = sum(int(record["attempt"]) for record in records)
+        assert Durations.of(Duration.WAITING, totals).count >= attempts >= len(self.cases)
 
     def _verify_case(self, case: Case) -> None:
         ticket, token = case.receipt

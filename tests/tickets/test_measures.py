@@ -210,6 +210,16 @@ def test_what_is_expected_can_be_counted() -> None:
     }
 
 
+def test_what_cannot_be_counted_stops_nothing(tickets: Tickets, clock: Clock) -> None:
+    tickets.client.hset(keys.TOTALS, "submissions", "no number")
+    tickets.client.set(keys.slot(clock.now), "no hash")
+    receipt = tickets.create("{}", title="", webhook="https://site.example/")
+    ended = claimed(tickets, receipt).finish(Outcome("{}"))
+    assert ended is not None
+    assert ended.delivery in Outbox(tickets.client, now=clock).due()
+    assert found(tickets, receipt).success
+
+
 def test_counters_do_not_outlive_an_installation(tickets: Tickets, clock: Clock) -> None:
     claimed(tickets, tickets.create("{}", title="")).finish(Outcome("{}"))
     assert DAY < tickets.client.ttl(keys.slot(clock.now)) <= DAY + HOUR

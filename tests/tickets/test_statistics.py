@@ -11,7 +11,7 @@ from knossosd.tickets import keys
 from knossosd.tickets.ending import Outcome
 from knossosd.tickets.keys import SLOT
 from knossosd.tickets.measures import BEYOND, BOUNDS, Duration, bucket_field, seconds_field
-from knossosd.tickets.statistics import Durations, Standing, Statistics, StoreSize
+from knossosd.tickets.statistics import Durations, Slot, Standing, Statistics, StoreSize
 from knossosd.tickets.store import Tickets
 from knossosd.tickets.workers import Heartbeat
 from tests.checkouts import wait_until
@@ -34,10 +34,14 @@ def statistics(redis_client: redis.Redis, clock: Clock) -> Statistics:
     return Statistics(redis_client, clock)
 
 
+def day(statistics: Statistics) -> list[Slot]:
+    return list(statistics.slots(statistics.last_day()))
+
+
 def test_an_empty_installation_stands_still(statistics: Statistics) -> None:
     assert statistics.standing() == Standing(0, 0.0, 0, 0, 0, (), None)
     assert statistics.totals() == {}
-    assert all(slot.fields == {} for slot in statistics.last_day())
+    assert all(slot.fields == {} for slot in day(statistics))
 
 
 def test_it_says_how_things_stand(tickets: Tickets, statistics: Statistics, clock: Clock) -> None:
@@ -75,7 +79,7 @@ def test_what_happens_stands_in_its_slot(tickets: Tickets, statistics: Statistic
     receipt = tickets.create("{}", title="")
     clock.now += 40
     claimed(tickets, receipt).finish(Outcome("{}"))
-    slots = statistics.last_day()
+    slots = day(statistics)
     assert len(slots) == DAY // SLOT + 1
     assert [slot.start for slot in slots] == list(range(1_800_000_300 - DAY, 1_800_000_301, SLOT))
     assert slots[-2].fields == {"submissions": 1}
@@ -85,20 +89,20 @@ def test_what_happens_stands_in_its_slot(tickets: Tickets, statistics: Statistic
 
 
 def test_of_several_samples_the_largest_stays(tickets: Tickets, statistics: Statistics, clock: Clock) -> None:
-    assert statistics.last_day()[-1].sampled("waiting") is None
+    assert day(statistics)[-1].sampled("waiting") is None
     statistics.sample()
-    assert statistics.last_day()[-1].sampled("waiting") == 0
+    assert day(statistics)[-1].sampled("waiting") == 0
     receipts = [tickets.create("{}", title="") for _ in range(2)]
     clock.now += 20.5
     statistics.sample()
     for receipt in receipts:
         claimed(tickets, receipt)
     statistics.sample()
-    seen = statistics.last_day()[-1]
+    seen = day(statistics)[-1]
     names = ("waiting", "oldest", "working", "workers")
     assert {name: seen.sampled(name) for name in names} == {"waiting": 2, "oldest": 20.5, "working": 2, "workers": 0}
     clock.now += SLOT
-    assert statistics.last_day()[-1].sampled("waiting") is None
+    assert day(statistics)[-1].sampled("waiting") is None
     assert tickets.client.ttl(keys.slot(clock.now - SLOT)) > DAY
 
 
