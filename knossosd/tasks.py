@@ -97,7 +97,7 @@ def convert(number: int) -> None:
 
 @huey.task(name="preview")
 def preview(sha256: str, filename: str) -> None:
-    """Read an upload for whoever drafts a document from it. One that gets lost is asked for again."""
+    """Read an upload for whoever drafts a document from it. One that gets lost is made when somebody asks again."""
     previews = Previews.from_settings(settings)
     if previews:
         previews.make(sha256, filename, _toolbox())

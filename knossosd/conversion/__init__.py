@@ -25,6 +25,6 @@ known.py      links that were fetched;  manifests.py  archives that were read
 
 verification.py  whether the mirror still has what was published
 examination.py   of one content, is it whole;  repair.py  making it so
-previews.py      what an upload holds, before it is converted
+previews.py   what an upload holds, before anybody converts it
 tidying.py    what does not stay on the disk;  uploads.py  those that nobody used;  disposable.py  what may be removed
 """

@@ -5,6 +5,7 @@ everything in the cache a preview is an aid: one that gets lost is made again wh
 """
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -62,43 +63,47 @@ class Previews:
         self.cache.forget(KIND, sha256)
 
     def make(self, sha256: str, filename: str, toolbox: Toolbox) -> None:
-        """Read the upload, which a document would call `filename`."""
+        """Read the upload, which a document would call `filename`. It ends within a second when this thread is
+        interrupted, and leaves nothing behind but the preview."""
+        with ThreadPoolExecutor(1, "preview") as thread, Errand().limited(toolbox.timeout, Cancelled) as errand:
+            thread.submit(self._make, sha256, filename, toolbox, errand).result()
+
+    def _make(self, sha256: str, filename: str, toolbox: Toolbox, errand: Errand) -> None:
         try:
-            with telling_of_a_full_disk():
-                preview = self._read(sha256, filename, toolbox)
+            with telling_of_a_full_disk(), workspace(toolbox.work_path) as folder:
+                preview = self._read(sha256, filename, toolbox, folder, errand)
         except Fault as fault:
             if not isinstance(fault, InputFault):
                 log.error("no preview of the upload %s: %s", sha256, fault)
             preview = {"error": fault.finding.as_json()}
         except Cancelled:
-            log.warning("no preview of the upload %s: it takes too long", sha256)
+            log.warning("no preview of the upload %s: it was called off, or took too long", sha256)
             return
         self.cache.remember(KIND, sha256, preview)
 
-    def _read(self, sha256: str, filename: str, toolbox: Toolbox) -> Record:
+    def _read(self, sha256: str, filename: str, toolbox: Toolbox, folder: Path, errand: Errand) -> Record:
         file = PackageFile(filename, (f"{self.url}/{sha256}",), True, "", None, None)
+        wishes = Wishes(
+            errand=errand,
+            expect_archive=True,
+            advance=lambda *_: None,
+            log=lambda *_: None,
+            ask=lambda _: None,
+        )
+        fetched = fetch(file, folder, toolbox, wishes)
         manifests, reader = Manifests(toolbox.memory.cache), reader_of(toolbox.archive_tools.sevenzip)
-        with workspace(toolbox.work_path) as folder, Errand().limited(toolbox.timeout, Cancelled) as errand:
-            wishes = Wishes(
-                errand=errand,
-                expect_archive=True,
-                advance=lambda *_: None,
-                log=lambda *_: None,
-                ask=lambda _: None,
-            )
-            fetched = fetch(file, folder, toolbox, wishes)
-            content = [f"content {fetched.digest.sha256}"]
-            with toolbox.leases.hold(content, busy=lambda: None, check=errand.check):
-                inspection = manifests.find(fetched.digest, filename, reader)
-                if inspection is None:
-                    inspection = inspect(
-                        fetched.path,
-                        filename,
-                        tools=toolbox.archive_tools,
-                        workspace=folder,
-                        advance=lambda *_: None,
-                        errand=errand,
-                    )
-                    manifests.keep(fetched.digest, filename, reader, inspection)
+        content = [f"content {fetched.digest.sha256}"]
+        with toolbox.leases.hold(content, busy=lambda: None, check=errand.check):
+            inspection = manifests.find(fetched.digest, filename, reader)
+            if inspection is None:
+                inspection = inspect(
+                    fetched.path,
+                    filename,
+                    tools=toolbox.archive_tools,
+                    workspace=folder,
+                    advance=lambda *_: None,
+                    errand=errand,
+                )
+                manifests.keep(fetched.digest, filename, reader, inspection)
         warnings = [warning.as_json() for warning in inspection.warnings]
         return {**asdict(outline(inspection.members)), "warnings": warnings}

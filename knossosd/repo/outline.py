@@ -1,7 +1,7 @@
 """What an archive holds, in short: what somebody who drafts a document from it has to know."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -11,6 +11,7 @@ MOST = 50
 """Names that one list of an outline tells."""
 
 PROGRAM = re.compile(r"\.(exe|appimage)$|(^|/)(fs2_open|fred2_open|wxlauncher)[\w-]*(\.\d[\w-]*)*$", re.IGNORECASE)
+"""What the programs of the game are called: on Linux builds without an ending, but perhaps with a version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,5 +46,4 @@ def _at_the_top(path: str) -> str:
 
 
 def _first(names: Iterable[str]) -> tuple[str, ...]:
-    chosen: Iterator[str] = islice(names, MOST)
-    return tuple(chosen)
+    return tuple(islice(names, MOST))

@@ -57,6 +57,7 @@ def write(page: Page, document: Any) -> None:
 
 
 def written(page: Page) -> Any:
+    expect(page.locator("#data")).not_to_have_value("")
     return json.loads(page.locator("#data").input_value())
 
 
@@ -307,6 +308,16 @@ def test_a_new_upload_takes_the_place_of_the_old_link(signed_in: Page, tmp_path:
     assert "md5sum" not in file
 
 
+def test_an_archive_waits_until_the_document_can_take_it(signed_in: Page, tmp_path: Path) -> None:
+    write(signed_in, '{"id": "my_mod", "packages": [')
+    drop(signed_in, packed(tmp_path, "core.7z", DATA))
+    expect(signed_in.locator("#uploads")).to_contain_text("uploaded, but the document cannot take it as it is")
+    write(signed_in, '{"id": "my_mod", "packages": []}')
+    expect(signed_in.locator("#uploads")).not_to_contain_text("cannot take it")
+    [package] = written(signed_in)["packages"]
+    assert package["files"][0]["filename"] == "core.7z"
+
+
 def test_an_upload_that_breaks_off_is_tried_again(signed_in: Page, tmp_path: Path) -> None:
     signed_in.route("**/drop/**", lambda route: route.abort(), times=1)
     drop(signed_in, packed(tmp_path, "core.7z", DATA))
@@ -325,6 +336,8 @@ def test_what_cannot_be_uploaded_is_told_at_once(signed_in: Page) -> None:
     rows = signed_in.locator("#uploads li")
     expect(rows.nth(0)).to_contain_text("Only 7z, bz2, gz, rar, xz, zip can be uploaded.")
     expect(rows.nth(1)).to_contain_text("This file is empty.")
+    expect(rows.get_by_role("button")).to_have_text(["Remove", "Remove"])
+    expect(signed_in.locator("#data")).to_have_value("")
 
 
 def test_the_page_is_worked_by_keyboard_alone(tickets: Tickets, signed_in: Page) -> None:

@@ -1,5 +1,7 @@
 """What all pages share: the frame, light and dark, phones, keyboards, and how much they load."""
 
+from typing import Literal
+
 import pytest
 from playwright.sync_api import Page, Response, expect
 
@@ -87,6 +89,51 @@ def test_pages_are_light_besides_bootstrap(web: Checkout, page: Page, name: str)
     del ours[next(url for url in ours if url.endswith("/bootstrap.min.css"))]
     assert any(url.endswith("/knossosd.css") for url in ours)
     assert sum(ours.values()) < WITHOUT_BOOTSTRAP
+
+
+# What can be read only with effort: texts whose contrast to what is behind them is under 4.5, or 3 when they are large.
+FAINT = """() => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const over = (colour, [r, g, b]) => {
+    canvas.fillStyle = `rgb(${r}, ${g}, ${b})`;
+    canvas.fillRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const behind = (element) => {
+    const further = element.parentElement ? behind(element.parentElement) : [255, 255, 255];
+    return over(getComputedStyle(element).backgroundColor, further);
+  };
+  const linear = (part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+  const light = (colour) => {
+    const [r, g, b] = colour.map((part) => linear(part / 255));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+  };
+  const texts = [...document.querySelectorAll("body *")].filter((element) =>
+    element.checkVisibility() && !element.closest(":disabled, noscript, .visually-hidden") &&
+    [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim()));
+  return texts.flatMap((element) => {
+    const { color, fontSize, fontWeight } = getComputedStyle(element);
+    const [one, other] = [light(over(color, behind(element))), light(behind(element))];
+    const contrast = Math.max(one, other) / Math.min(one, other);
+    const large = parseFloat(fontSize) >= 24 || (parseFloat(fontSize) >= 18.66 && fontWeight >= 700);
+    return contrast < (large ? 3 : 4.5) ? [`${element.textContent.trim().slice(0, 40)}: ${contrast.toFixed(2)}`] : [];
+  });
+}"""
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_can_be_read(web: Checkout, page: Page, name: str, scheme: Literal["light", "dark"]) -> None:
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    page.goto(f"{web.url}/{name}")
+    if name == "converter":
+        page.locator("#data").fill('{"id": 5}')
+        expect(page.locator("#problems li")).not_to_have_count(0)
+    assert page.evaluate(FAINT) == []
+    page.locator("h1").evaluate("(heading) => { heading.style.color = '#8886'; }")
+    assert len(page.evaluate(FAINT)) == 1
 
 
 def test_pictures_of_the_front_page(web: Checkout, page: Page, shoot: Shoot) -> None:

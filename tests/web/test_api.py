@@ -59,6 +59,8 @@ def test_a_document_is_checked_without_queueing_it(web: Checkout, tickets: Ticke
     bad = web.post("/api/converter/check", passwd=KEY, data='{"id": "a"}')
     assert bad["valid"] is False
     assert {"path": "packages", "message": "is missing"} in bad["errors"]
+    large = json.dumps({**json.loads(DOCUMENT), "description": "x" * 150_000})
+    assert web.post("/api/converter/check", passwd=KEY, data=large)["valid"]
     assert form(web, "/api/converter/check", urllib.parse.urlencode({"data": DOCUMENT})) == (403, "Access denied")
     assert tickets.all() == []
 

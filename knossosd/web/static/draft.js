@@ -8,6 +8,7 @@ const DATA = new Set([
   "cbanims", "cutscenes", "effects", "fonts", "freddocs", "hud", "intel", "interface", "maps", "missions", "models",
   "movies", "music", "players", "scripts", "sounds", "tables", "voice",
 ]);
+const BUILD = /(?:^|\/)fs2_open[^/]*$/i;
 const CORE = "Core";
 const FIRST_VERSION = "1.0.0";
 
@@ -19,8 +20,8 @@ export function begin(filenames) {
   return { id: words.join("_").replace(/[^\w-]+/g, "").toLowerCase(), title: titled(words), version, packages: [] };
 }
 
-// Put an uploaded archive into the mod: its link, where a package has a file of this name, or else a package of its own.
-// `filenames` are those of all archives of the mod.
+// Put an uploaded archive into the mod: its link, where a package has a file of this name, or else a package of its
+// own. `filenames` are those of all archives of the mod.
 export function add(mod, { filename, url }, filenames) {
   const known = (mod.packages || []).flatMap(filesOf).find((file) => file.filename === filename);
   if (known) {
@@ -58,13 +59,12 @@ export function complete(mod, { url, preview }) {
   const folders = preview.top.filter((name) => name.endsWith("/")).map((name) => name.slice(0, -1).toLowerCase());
   const isData = folders.length > 0 && folders.length === preview.top.length && folders.every((name) => DATA.has(name));
   if (isData) file.dest ??= "data";
-  if (!preview.programs.length) return;
-  owner.executables ??= preview.programs.map((program) => ({ file: program, label: labelOf(program) }));
-  owner.environment ??= environmentOf(preview.programs);
-  if (preview.programs.some((program) => /fs2_open/i.test(program))) {
-    mod.type ??= "engine";
-    mod.stability ??= "stable";
-  }
+  const builds = preview.programs.filter((program) => BUILD.test(program));
+  if (!builds.length) return;
+  owner.executables ??= builds.map((program) => ({ file: program, label: labelOf(program) }));
+  owner.environment ??= environmentOf(builds);
+  mod.type ??= "engine";
+  mod.stability ??= "stable";
 }
 
 // What an archive holds, in a line.

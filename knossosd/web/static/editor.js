@@ -1,4 +1,4 @@
-// The document as text, and what is wrong with it: by the published schema at once, and by the server when it is at rest.
+// The document as text, and what is wrong with it: by the published schema at once, by the server when it is at rest.
 
 import { make } from "./dom.js";
 import { placeOf, position, read, Unreadable } from "./reading.js";
@@ -6,9 +6,11 @@ import { key, withKey } from "./session.js";
 
 const REST = 500; // milliseconds without a change
 const MOST = 50; // problems that are shown
+const NO_KEY = "The schema finds nothing wrong. The server looks closer once it knows your API key.";
+const NO_ANSWER = "The schema finds nothing wrong. The server does not answer just now.";
 
-// `area` is the text, `list` shows the problems, `status` says how many there are. `changed` is called with what the text
-// stands for, undefined when it is no JSON, and with the problems.
+// `area` is the text, `list` shows the problems, `status` says how many there are. `changed` is called with what the
+// text stands for, undefined when it is no JSON, and with the problems.
 export class Editor {
   constructor({ area, list, status, schema, changed }) {
     Object.assign(this, { area, list, status, schema, changed });
@@ -38,7 +40,7 @@ export class Editor {
     const problems = this.problems();
     this.show(problems, []);
     if (problems.length) return this.say(counted(problems.length, "problem"));
-    if (!key()) return this.say("The schema finds nothing wrong. The server looks closer once it knows your API key.", true);
+    if (!key()) return this.say(NO_KEY, true);
     this.say("Checking …", true);
     this.resting = setTimeout(() => this.ask(), REST);
   }
@@ -66,7 +68,7 @@ export class Editor {
     this.asking = new AbortController();
     const answer = await this.answer(this.asking.signal);
     if (answer) this.judge(answer);
-    else if (!this.asking.signal.aborted) this.say("The schema finds nothing wrong. The server does not answer just now.", true);
+    else if (!this.asking.signal.aborted) this.say(NO_ANSWER, true);
   }
 
   // Show what the server says of the text.
@@ -82,8 +84,8 @@ export class Editor {
     const body = new URLSearchParams({ data: this.text });
     try {
       const response = await fetch("/api/converter/check", { method: "POST", body, signal, ...withKey() });
-      const answer = response.ok || response.status === 413 ? await response.json() : null;
-      return signal.aborted ? null : answer;
+      const answer = response.status === 403 ? null : await response.json();
+      return signal.aborted || !answer?.errors ? null : answer;
     } catch {
       return null;
     }
@@ -123,11 +125,12 @@ export class Editor {
       this.area.scrollTop = (line - 4) * parseFloat(getComputedStyle(this.area).lineHeight);
     };
     const field = path && this.schema.field(path);
+    const described = { href: `/docs/document#${field}`, target: "_blank", rel: "noopener" };
     return make(
       "li", { class: level },
       make("button", { type: "button", class: "place", onclick: go, title: `Column ${column}` }, `Line ${line}`),
       make("span", {}, path && make("code", {}, path), path ? " " : "", message),
-      field && make("a", { href: `/docs/document#${field}`, target: "_blank", rel: "noopener" }, `about ${field.split(".").pop()}`),
+      field && make("a", described, `about ${field.split(".").pop()}`),
     );
   }
 }

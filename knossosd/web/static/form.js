@@ -46,7 +46,8 @@ export class ModForm {
       mark(input, problems.filter((one) => isAbout(one.path, path + input.dataset.field)));
     }
     this.cards.forEach((card, index) => {
-      card.querySelector(".files").textContent = filesOf(packages[index]).map((file) => file.filename).join(", ") || "no archive";
+      const names = filesOf(packages[index]).map((file) => file.filename);
+      card.querySelector(".files").textContent = names.join(", ") || "no archive";
     });
   }
 
@@ -57,6 +58,7 @@ export class ModForm {
 
   card(index) {
     const drop = () => this.change((mod) => mod.packages.splice(index, 1));
+    const button = { type: "button", class: "btn btn-sm btn-outline-secondary", onclick: drop };
     return make(
       "fieldset", { class: "package" },
       make("legend", {}, `Package ${index + 1}`),
@@ -64,11 +66,7 @@ export class ModForm {
       field(index, "status", "Players need it", make("select", {}, ...STATUSES.map((one) => make("option", {}, one)))),
       field(index, "dependencies", "Needs", make("input", { placeholder: "FSO >=24.2.0, MVPS" })),
       field(index, "environment", "Runs on", make("input", { placeholder: "everywhere" })),
-      make(
-        "div", { class: "foot" },
-        make("span", { class: "files" }),
-        make("button", { type: "button", class: "btn btn-sm btn-outline-secondary", onclick: drop }, "Remove this package"),
-      ),
+      make("div", { class: "foot" }, make("span", { class: "files" }), make("button", button, "Remove this package")),
     );
   }
 
@@ -95,7 +93,8 @@ function field(index, name, label, input) {
   input.id = id;
   input.className = input.tagName === "SELECT" ? "form-select" : "form-control";
   Object.assign(input.dataset, { field: name, package: index });
-  return make("div", {}, make("label", { class: "form-label", for: id }, label), input, make("div", { class: "invalid-feedback" }));
+  const caption = make("label", { class: "form-label", for: id }, label);
+  return make("div", {}, caption, input, make("div", { class: "invalid-feedback" }));
 }
 
 // What a field shows of its value.
@@ -116,7 +115,8 @@ function meant(owner, name, text) {
   if (name === "dependencies") {
     const before = new Map((Array.isArray(owner[name]) ? owner[name] : []).map((one) => [one?.id, one]));
     const found = text.split(",").map((one) => /^(\S+)\s*(.*)$/.exec(one.trim())).filter(Boolean);
-    return found.length ? found.map(([, id, version]) => ({ ...before.get(id), id, version: version || null })) : undefined;
+    const meanings = found.map(([, id, version]) => ({ ...before.get(id), id, version: version || null }));
+    return meanings.length ? meanings : undefined;
   }
   const isOptional = name === "description" || name === "environment";
   return text || !isOptional ? text : undefined;

@@ -45,7 +45,8 @@ export class Schema {
       const words = forms.map((form) => form.type).filter((type) => type !== "null").map((type) => WORDS[type]);
       return [{ path, message: `must be ${[...new Set(words)].join(" or ")}` }];
     }
-    const known = (form) => Object.keys(form.properties || {}).filter((name) => Object.hasOwn(Object(value), name)).length;
+    const isThere = (name) => Object.hasOwn(Object(value), name);
+    const known = (form) => Object.keys(form.properties || {}).filter(isThere).length;
     const tried = fitting.map((form) => ({ known: known(form), found: this.problems(value, form, path) }));
     tried.sort((one, other) => other.known - one.known || one.found.length - other.found.length);
     return tried.some(({ found }) => !found.length) ? [] : tried[0].found;

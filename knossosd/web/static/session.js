@@ -1,5 +1,5 @@
-// What this tab of the browser keeps until it is closed: the API key, the tokens of the tickets that it submitted, and the
-// document that is being written.
+// What this tab of the browser keeps until it is closed: the API key, the tokens of the tickets that it submitted, and
+// the document that is being written.
 
 const KEY = "knossosd-key";
 const TOKEN = "knossosd-token-";

@@ -1,5 +1,5 @@
-// The page /converter: a document is pasted, typed, dropped or drafted from archives, and submitted; then the page shows
-// the conversion live.
+// The page /converter: a document is pasted, typed, dropped or drafted from archives, and submitted; then the page
+// shows the conversion live.
 
 import { moveTo } from "./address.js";
 import * as draft from "./draft.js";
@@ -38,6 +38,7 @@ const editor = new Editor({
   changed: (repo, problems) => {
     form.show(repo, problems);
     session.keepDraft(editor.text);
+    uploads.tell();
     ready();
   },
 });
@@ -84,22 +85,27 @@ async function take(files) {
   uploads.start();
 }
 
-// Change the mod of the document; when there is no document yet, begin one for archives of these names.
+// Change the mod of the document, if it has one; when there is no document yet, begin one for archives of these names.
 function change(filenames, how) {
-  const isNew = !editor.text.trim();
-  if (isNew && !filenames.length) return;
+  const isNew = !editor.text.trim() && filenames.length > 0;
   const repo = isNew ? draft.begin(filenames) : structuredClone(editor.repo);
   const found = modOf(repo);
-  if (!found) return;
+  if (!found) return false;
   how(found.mod);
   editor.write(repo);
+  return true;
 }
 
 // Whether the document can be submitted, and if not, why.
 function ready() {
-  const why = uploads.unfinished ? "The archives are still being uploaded." : editor.text.trim() ? "" : "There is no document yet.";
+  const why = whyNot();
   convert.disabled = Boolean(why);
   find("why").textContent = why;
+}
+
+function whyNot() {
+  if (uploads.unfinished) return "The archives are still being uploaded.";
+  return editor.text.trim() ? "" : "There is no document yet.";
 }
 
 // Sent twice, as when an answer gets lost, the same text makes one ticket.

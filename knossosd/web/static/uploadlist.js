@@ -2,10 +2,14 @@
 
 import { make } from "./dom.js";
 import { summary } from "./draft.js";
+import { bytes, duration } from "./units.js";
 import { Uploads } from "./uploads.js";
 
-// `uploaded` is called with { filename, url } of each archive, in the order in which they were added, and the names of all;
-// `seen` with { url, preview } once it is known what one holds; `removed` with { url }; `changed` whenever one ends.
+const FAILED = new Set(["failed", "refused"]);
+
+// `uploaded` is called with { filename, url } of each archive, in the order in which they were added, and the names of
+// all; when it gives false, the document cannot take the archive now, and `tell` tries again. `seen` is called with
+// { url, preview } once it is known what an archive holds, `removed` with { url }, and `changed` when anything is new.
 export class UploadList {
   constructor({ list, status, rules, uploaded, seen, removed, changed }) {
     Object.assign(this, { list, status, uploaded, seen, removed, changed });
@@ -33,7 +37,7 @@ export class UploadList {
 
   show(upload) {
     if (!this.uploads.all.includes(upload)) this.drop(upload);
-    else this.row(upload).show();
+    else this.row(upload).show(this.told.has(upload));
     this.tell();
     this.changed();
   }
@@ -46,18 +50,24 @@ export class UploadList {
 
   // What is done goes into the document, but not before what stands in front of it.
   tell() {
-    const filenames = this.uploads.all.filter((one) => one.state !== "failed").map((one) => one.file.name);
+    const filenames = this.uploads.all.filter((one) => !FAILED.has(one.state)).map((one) => one.file.name);
     for (const upload of this.uploads.all) {
       if (upload.state === "waiting" || upload.state === "uploading") return;
-      if (upload.state === "done" && !this.told.has(upload)) {
-        this.told.add(upload);
-        this.uploaded({ filename: upload.file.name, url: upload.url }, filenames);
-        this.status.textContent = `${upload.file.name} is uploaded.`;
-      }
-      if (upload.preview && !this.looked.has(upload)) {
-        this.looked.add(upload);
-        this.seen({ url: upload.url, preview: upload.preview });
-      }
+      if (upload.state === "done") this.tellOf(upload, filenames);
+    }
+  }
+
+  tellOf(upload, filenames) {
+    if (!this.told.has(upload)) {
+      this.told.add(upload); // whatever it does to the document may bring us here again
+      const isTaken = this.uploaded({ filename: upload.file.name, url: upload.url }, filenames);
+      if (isTaken) this.status.textContent = `${upload.file.name} is uploaded and in the document.`;
+      else this.told.delete(upload);
+      this.row(upload).show(this.told.has(upload));
+    }
+    if (upload.preview && this.told.has(upload) && !this.looked.has(upload)) {
+      this.looked.add(upload);
+      this.seen({ url: upload.url, preview: upload.preview });
     }
   }
 
@@ -76,51 +86,42 @@ class Row {
     this.upload = upload;
     this.bar = make("div", { class: "progress-bar" });
     const { name } = upload.file;
-    this.track = make(
-      "div", { class: "progress", role: "progressbar", "aria-label": `Upload of ${name}`, "aria-valuemin": 0, "aria-valuemax": 100 },
-      this.bar,
-    );
+    const range = { "aria-valuemin": 0, "aria-valuemax": 100 };
+    const label = `Upload of ${name}`;
+    this.track = make("div", { class: "progress", role: "progressbar", "aria-label": label, ...range }, this.bar);
     this.said = make("span", { class: "said" });
-    const button = (label, onclick) =>
-      make("button", { type: "button", class: "btn btn-sm btn-outline-secondary", "aria-label": `${label} ${name}`, onclick }, label);
-    this.again = button("Retry", () => uploads.retry(upload));
-    this.element = make(
-      "li", {},
-      make("span", { class: "name" }, name), this.said, this.again, button("Remove", () => uploads.remove(upload)), this.track,
-    );
+    this.again = button("Retry", name, () => uploads.retry(upload));
+    const remove = button("Remove", name, () => uploads.remove(upload));
+    this.element = make("li", {}, make("span", { class: "name" }, name), this.said, this.again, remove, this.track);
   }
 
-  show() {
+  show(isInDocument) {
     const { upload } = this;
     const percent = Math.round((100 * upload.sent) / Math.max(upload.file.size, 1));
     this.bar.style.width = `${percent}%`;
     this.track.setAttribute("aria-valuenow", percent);
     this.track.classList.toggle("full", upload.state === "done");
     this.again.hidden = upload.state !== "failed";
-    this.said.textContent = inWords(upload);
-    this.element.classList.toggle("failed", upload.state === "failed" || Boolean(upload.complaint));
+    this.said.textContent = inWords(upload, isInDocument);
+    this.element.classList.toggle("failed", FAILED.has(upload.state) || Boolean(upload.complaint));
   }
 }
 
-function inWords(upload) {
+function button(label, name, onclick) {
+  const look = "btn btn-sm btn-outline-secondary";
+  return make("button", { type: "button", class: look, "aria-label": `${label} ${name}`, onclick }, label);
+}
+
+function inWords(upload, isInDocument) {
   const size = bytes(upload.file.size);
-  if (upload.state === "failed") return upload.problem;
+  if (FAILED.has(upload.state)) return upload.problem;
   if (upload.state === "waiting") return `${size}, waiting`;
   if (upload.state === "uploading") {
-    const left = upload.rate ? `, ${bytes(upload.rate)}/s, ${duration((upload.file.size - upload.sent) / upload.rate)} left` : "";
-    return `${bytes(upload.sent)} of ${size}${left}`;
+    const sent = `${bytes(upload.sent)} of ${size}`;
+    const left = (upload.file.size - upload.sent) / upload.rate;
+    return upload.rate ? `${sent}, ${bytes(upload.rate)}/s, ${duration(left)} left` : sent;
   }
   if (upload.complaint) return upload.complaint;
+  if (!isInDocument) return `${size} uploaded, but the document cannot take it as it is`;
   return `${size} uploaded${upload.preview ? ` · ${summary(upload.preview)}` : ""}`;
-}
-
-function bytes(count) {
-  const units = ["bytes", "KB", "MB", "GB"];
-  const power = Math.min(Math.floor(Math.log10(Math.max(count, 1)) / 3), 3);
-  return `${(count / 1000 ** power).toFixed(power ? 1 : 0)} ${units[power]}`;
-}
-
-function duration(seconds) {
-  if (seconds < 60) return `${Math.ceil(seconds)} s`;
-  return seconds < 3600 ? `${Math.ceil(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
 }

@@ -7,8 +7,9 @@ const MOMENT = 500; // milliseconds between two looks at speed, and the first wa
 const LONGEST_WAIT = 5000;
 const PATIENCE = 10 * 60 * 1000;
 
-// One archive on its way. `state` is waiting, uploading, done or failed, and `problem` says why it failed; when done it
-// has a `url` and, after a while, perhaps a `preview` of what it holds, or a `complaint` why it cannot be read.
+// One archive on its way. `state` is waiting, uploading, done, failed, or refused before it was sent; `problem` says
+// why. When done it has a `url` and, after a while, perhaps a `preview` of what it holds, or a `complaint` that it
+// cannot be read.
 class Upload {
   constructor(file) {
     this.file = file;
@@ -42,7 +43,7 @@ export class Uploads {
     const upload = new Upload(file);
     this.all.push(upload);
     const problem = this.problemOf(file);
-    if (problem) this.fail(upload, problem);
+    if (problem) Object.assign(upload, { state: "refused", problem });
     this.changed(upload);
   }
 
@@ -70,7 +71,9 @@ export class Uploads {
 
   problemOf({ name, size }) {
     const { extensions, largest } = this.rules;
-    if (!extensions.includes(name.split(".").pop().toLowerCase())) return `Only ${extensions.join(", ")} can be uploaded.`;
+    if (!extensions.length) return "This server takes no uploads.";
+    const extension = name.split(".").pop().toLowerCase();
+    if (!extensions.includes(extension)) return `Only ${extensions.join(", ")} can be uploaded.`;
     if (size > largest) return "This is larger than what this server takes.";
     return size ? "" : "This file is empty.";
   }
@@ -131,8 +134,8 @@ export class Uploads {
   }
 }
 
-// What a worker found in the archive, as long as somebody `wants` to know. Null when nobody says: without it the draft is
-// only less complete.
+// What a worker found in the archive, as long as somebody `wants` to know. Null when nobody says: without it the draft
+// is only less complete.
 async function previewOf(upload, sha256, wants) {
   const link = `/api/uploads/${sha256}/preview`;
   const body = new URLSearchParams({ filename: upload.file.name });
