@@ -19,7 +19,7 @@ from knossosd.tickets.store import Receipt, Tickets
 from knossosd.tickets.workers import Heartbeat
 from tests import checkouts
 from tests.browser.conftest import Shoot
-from tests.browser.test_look import JUMPS
+from tests.browser.test_look import FAINT, JUMPS
 from tests.checkouts import KEY, Checkout, wait_until
 from tests.tickets.steps import claimed, found
 
@@ -37,6 +37,14 @@ def operator(web: Checkout, page: Page) -> Page:
     """A browser in which the key was given."""
     page.add_init_script(f"sessionStorage.setItem('knossosd-key', '{KEY}')")
     return page
+
+
+@pytest.fixture
+def fresh(valkey: str) -> Iterator[Checkout]:
+    """A web process that has not seen the past yet: what is over, it reads once."""
+    with checkouts.checkout(REDIS=valkey) as copy:
+        copy.start_web()
+        yield copy
 
 
 def rows(page: Page, name: str) -> Locator:
@@ -261,12 +269,12 @@ def test_it_comes_back_after_the_computer_slept(
     expect(rows(operator, "queue")).to_have_count(0)
 
 
-def test_plots_are_drawn_described_and_told_as_tables(web: Checkout, tickets: Tickets, operator: Page) -> None:
+def test_plots_are_drawn_described_and_told_as_tables(fresh: Checkout, tickets: Tickets, operator: Page) -> None:
     slot = keys.slot(tickets.now() - 3600)
     tickets.client.hset(
         slot, mapping={"tickets succeeded": 7, "tickets failed archive_corrupt": 2, "sampled waiting": 5}
     )
-    operator.goto(f"{web.url}/tasks")
+    operator.goto(f"{fresh.url}/tasks")
     plot = operator.get_by_role("img", name="Ended per quarter of an hour")
     expect(plot).to_be_visible()
     expect(plot.locator("desc")).to_have_text("7 succeeded, 2 failed, 0 cancelled in a day.")
@@ -354,9 +362,14 @@ def a_day(tickets: Tickets) -> None:
         tickets.client.hset(keys.slot(now - 300 * (288 - slot)), mapping=fields)
 
 
-def test_pictures_of_the_monitor(web: Checkout, tickets: Tickets, operator: Page, shoot: Shoot) -> None:
+def test_pictures_of_the_monitor_in_which_all_can_be_read(
+    fresh: Checkout, tickets: Tickets, operator: Page, shoot: Shoot
+) -> None:
     with a_busy_server(tickets):
-        operator.goto(f"{web.url}/tasks")
+        operator.goto(f"{fresh.url}/tasks")
         expect(rows(operator, "running")).to_have_count(2)
-        expect(rows(operator, "processes")).to_have_count(4, timeout=20_000)
+        expect(rows(operator, "processes")).to_have_count(5, timeout=20_000)
+        for scheme in ("light", "dark"):
+            operator.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            assert operator.evaluate(FAINT) == []
         shoot("tasks")

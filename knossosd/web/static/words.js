@@ -1,14 +1,6 @@
-// Numbers, sizes, ages and times of day in short, as a monitor shows them.
-
-const UNITS = ["bytes", "KB", "MB", "GB", "TB", "PB"];
+// Numbers, ages and times of day in short, as a monitor shows them.
 
 export const count = (number) => number.toLocaleString("en");
-
-export function size(bytes) {
-  const power = bytes < 1000 ? 0 : Math.min(Math.floor(Math.log10(bytes) / 3), UNITS.length - 1);
-  const value = bytes / 1000 ** power;
-  return `${power && value < 99.95 ? value.toFixed(1) : Math.round(value)} ${UNITS[power]}`;
-}
 
 // Seconds, in one unit and with two digits that matter: 0.04 s, 12 s, 1.5 min, 3 h, 4 d.
 export function brief(seconds) {
