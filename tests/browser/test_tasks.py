@@ -19,9 +19,19 @@ from knossosd.tickets.store import Receipt, Tickets
 from knossosd.tickets.workers import Heartbeat
 from tests import checkouts
 from tests.browser.conftest import Shoot
-from tests.browser.test_look import FAINT, JUMPS
+from tests.browser.test_look import FAINT
 from tests.checkouts import KEY, Checkout, wait_until
 from tests.tickets.steps import claimed, found
+
+# Sums up how much of the page moves after it was painted first. In a list, what comes first moves what was there,
+# unless somebody points at it.
+JUMPS_OUTSIDE_OF_LISTS = """
+window.jumps = 0;
+const isInList = ({ node }) => (node?.nodeType === Node.ELEMENT_NODE ? node : node?.parentElement)?.closest(".rows");
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.sources.every(isInList)) window.jumps += entry.value;
+}).observe({ type: "layout-shift", buffered: true });
+"""
 
 FULL = Finding(Code.DISK_FULL, "The server's disk is full.", "Tell the operator.")
 BROKEN = Finding(Code.ARCHIVE_CORRUPT, "The archive is broken.", "Upload it again.", mod="my_mod", file="core.7z")
@@ -291,7 +301,7 @@ def test_nothing_moves_while_much_happens(
     web: Checkout, tickets: Tickets, receipt: Receipt, operator: Page, width: int
 ) -> None:
     operator.set_viewport_size({"width": width, "height": 2500})
-    operator.add_init_script(JUMPS)
+    operator.add_init_script(JUMPS_OUTSIDE_OF_LISTS)
     operator.goto(f"{web.url}/tasks")
     expect(rows(operator, "queue")).to_have_count(1)
     for number in range(20):
@@ -300,10 +310,35 @@ def test_nothing_moves_while_much_happens(
             execution.finish(Outcome(errors=(BROKEN,)))
     expect(rows(operator, "running")).to_have_count(10)
     expect(rows(operator, "outcomes")).to_have_count(10)
+    expect(rows(operator, "outcomes").first).to_contain_text("Mod 19")
     assert operator.evaluate("document.documentElement.scrollWidth") <= width
     assert operator.evaluate("window.jumps") < 0.01
     operator.evaluate("document.querySelector('main').prepend(document.createElement('h1'), 'This moves everything.')")
     wait_until(lambda: operator.evaluate("window.jumps > 0.01"), "the page says that it has moved")
+
+
+@pytest.mark.parametrize("way", ["pointing", "focus", "scrolling"])
+def test_a_row_stays_where_it_is_while_somebody_is_about_to_use_it(
+    web: Checkout, tickets: Tickets, operator: Page, way: str
+) -> None:
+    for number in range(12):
+        claimed(tickets, tickets.create("{}", title=f"Mod {number}")).finish(Outcome("{}"))
+    operator.goto(f"{web.url}/tasks")
+    button = operator.get_by_role("button", name="Remove Mod 9")
+    if way == "pointing":
+        button.hover()
+    elif way == "focus":
+        button.focus()
+    else:
+        operator.locator("#outcomes .scroll").evaluate("(scroll) => { scroll.scrollTop = 60; }")
+    before = button.bounding_box()
+    for number in range(3):
+        claimed(tickets, tickets.create("{}", title=f"Later {number}")).finish(Outcome("{}"))
+    expect(rows(operator, "outcomes").first).to_contain_text("Later 2")
+    after = button.bounding_box()
+    assert before is not None
+    assert after is not None
+    assert after["y"] == pytest.approx(before["y"], abs=2)
 
 
 @contextmanager
