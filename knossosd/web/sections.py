@@ -48,7 +48,6 @@ class Sections:
     """The sections of an installation, read with `client`."""
 
     def __init__(self, client: redis.Redis, settings: Settings, disk: Disk) -> None:
-        self._client = client
         self._tickets = Tickets(client, settings)
         self._outbox = Outbox(client)
         self._statistics = Statistics(client)

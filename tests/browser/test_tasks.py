@@ -323,6 +323,7 @@ def test_a_row_stays_where_it_is_while_somebody_is_about_to_use_it(
 ) -> None:
     for number in range(12):
         claimed(tickets, tickets.create("{}", title=f"Mod {number}")).finish(Outcome("{}"))
+    operator.emulate_media(reduced_motion="reduce")  # or the page would scroll for a while
     operator.goto(f"{web.url}/tasks")
     button = operator.get_by_role("button", name="Remove Mod 9")
     if way == "pointing":

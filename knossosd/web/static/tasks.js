@@ -41,8 +41,7 @@ find("signin").addEventListener("click", () => {
 });
 find("signout").addEventListener("click", () => {
   session.forgetKey();
-  if (isOpen) begin();
-  else became("denied");
+  location.reload(); // nothing stays that only the key let see
 });
 find("failures").addEventListener("change", showTickets);
 
