@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -261,6 +262,24 @@ def test_it_comes_back_after_a_restart(valkey: str, tickets: Tickets, receipt: R
         expect(operator.locator("#line")).to_have_text("Live", timeout=40_000)
         expect(rows(operator, "queue")).to_have_count(0)
         expect(rows(operator, "outcomes")).to_contain_text("succeeded")
+
+
+@pytest.mark.parametrize(
+    ("reply", "shown"),
+    [
+        ({"status": 503, "json": {"error": True, "message": "Please wait."}}, "Please wait."),
+        ({"status": 502, "body": "<h1>Bad gateway</h1>"}, "Connection lost, trying again…"),
+        ({"status": 200, "body": "event: now\ndata: {\n\n"}, "Connection lost, trying again…"),
+    ],
+)
+def test_a_server_that_cannot_answer_is_asked_again(
+    web: Checkout, tickets: Tickets, operator: Page, reply: dict[str, Any], shown: str
+) -> None:
+    operator.route("**/api/monitor", lambda route: route.fulfill(**reply))
+    operator.goto(f"{web.url}/tasks")
+    expect(operator.locator("#line")).to_have_text(shown)
+    operator.unroute("**/api/monitor")
+    expect(operator.locator("#line")).to_have_text("Live", timeout=20_000)
 
 
 def test_it_comes_back_after_the_computer_slept(

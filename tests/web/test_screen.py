@@ -319,7 +319,6 @@ def test_a_broken_connection_to_redis_loses_nothing(web: Checkout, tickets: Tick
 def test_trouble_is_told_and_so_is_its_end(web: Checkout, tickets: Tickets) -> None:
     with looking(web) as screen:
         screen.see_everything()
-        tickets.client.config_set("maxclients", 10)
         tickets.client.client_pause(4000)
         screen.until(lambda shown: shown["trouble"])
         screen.until(lambda shown: shown["trouble"] is None)

@@ -7,8 +7,8 @@ const SILENCE = 15000; // the server says something every five seconds
 const FIRST_PAUSE = 400;
 const LONGEST_PAUSE = 15000;
 
-// `heard` is called with the name and the value of each event; `became` with "live", "lost", or "denied" when the server
-// does not let us in, which ends it.
+// `heard` is called with the name and the value of each event; `became` with "live", with "lost" and why, if the server
+// says that, or with "denied" when it does not know the key, which ends it.
 export class EventStream {
   constructor(path, { heard, became }) {
     Object.assign(this, { path, heard, became });
@@ -31,7 +31,7 @@ export class EventStream {
       const outcome = await this.read(stopped);
       if (stopped.aborted) return;
       if (outcome === "denied") return this.became("denied");
-      this.became("lost");
+      this.became("lost", this.reason);
       if (outcome === "ended") pause = FIRST_PAUSE;
       await aWhile(pause * (0.5 + Math.random()));
       pause = Math.min(2 * pause, LONGEST_PAUSE);
@@ -45,10 +45,14 @@ export class EventStream {
     let patience = setTimeout(abort, SILENCE);
     stopped.addEventListener("abort", abort);
     let outcome = "failed";
+    this.reason = undefined;
     try {
       const response = await fetch(this.path, { ...session.withKey(), cache: "no-store", signal: attempt.signal });
       if (response.status === 401) return "denied";
-      if (!response.ok) return "failed";
+      if (!response.ok) {
+        this.reason = (await response.json()).message;
+        return "failed";
+      }
       for await (const events of eventsOf(response.body)) {
         clearTimeout(patience);
         patience = setTimeout(abort, SILENCE);
@@ -84,7 +88,8 @@ function parsed(part) {
   return [name.slice("event: ".length), JSON.parse(data.slice("data: ".length))];
 }
 
-const isOfTheNetwork = (error) => error.name === "AbortError" || error instanceof TypeError;
+// A proxy in front of the server may answer anything in its place.
+const isOfTheNetwork = (error) => error.name === "AbortError" || error instanceof TypeError || error instanceof SyntaxError;
 
 // So long, or less when the network is back or somebody looks again.
 function aWhile(milliseconds) {

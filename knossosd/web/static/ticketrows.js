@@ -85,7 +85,7 @@ function endedRow({ ticket, title, time, runtime, until, success, dead, errors, 
 }
 
 const address = (ticket) => `/watch/${ticket}`;
-const link = (ticket, title) => make("a", { href: address(ticket), title: `Ticket ${ticket}` }, title || `Ticket ${ticket}`);
+const link = (ticket, title) => make("a", { href: address(ticket), title: `Ticket ${ticket}` }, title);
 const again = (attempt) => (attempt > 1 ? `attempt ${attempt}` : "");
 
 function reason(error) {
