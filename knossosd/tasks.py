@@ -229,7 +229,7 @@ def see_to_deliveries(ended: Iterable[Ended | None]) -> None:
             deliver(one.delivery)
 
 
-wake = Wake(convert, see_to_deliveries, preview, finish_uploads)
+wake = Wake(convert, see_to_deliveries, preview, finish_uploads, again=deliver)
 
 
 @cache

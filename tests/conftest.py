@@ -100,5 +100,5 @@ def host() -> Iterator[hosts.Host]:
 @pytest.fixture
 def routes(redis_client: redis.Redis, settings: Settings) -> list[bottle.Route]:
     """All routes of the web process."""
-    nobody = Wake(lambda _: None, lambda _: None, lambda *_: None, lambda: None)
+    nobody = Wake(lambda _: None, lambda _: None, lambda *_: None, lambda: None, lambda _: None)
     return list(make_app(settings, Tickets(redis_client, settings), nobody, Feed(redis_client)).routes)

@@ -15,6 +15,7 @@ from knossosd.faults import Code
 from knossosd.settings import CHECKOUT, Settings
 from knossosd.web import metrics
 from knossosd.web.metrics import Described
+from knossosd.web.sections import Section
 
 DOCS = CHECKOUT / "docs"
 
@@ -81,6 +82,11 @@ def test_every_command_is_documented(verb: str) -> None:
     ],
 )
 def test_every_event_is_documented(event: str) -> None:
+    assert f"| `{event}` | " in text("docs/api.md")
+
+
+@pytest.mark.parametrize("event", [*Section, "you", "trouble"])
+def test_every_event_of_the_monitor_is_documented(event: str) -> None:
     assert f"| `{event}` | " in text("docs/api.md")
 
 

@@ -10,6 +10,7 @@
     outbox.py      webhook deliveries, until they are made;  webhooks.py  one attempt
     chunked.py     uploads that come in parts;  quota.py  how much a key may upload
     workers.py     the processes that live
+    history.py     how the latest tickets ended;  changes.py  telling operators that something has changed
     measures.py    what is counted, and how;  statistics.py  what that says
     leases.py      what only some workers may hold at a time
     keys.py        how the keys in Redis are named;  scripts.py  the steps that it takes as one

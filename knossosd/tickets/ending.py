@@ -7,7 +7,7 @@ from typing import Any
 
 from knossosd.conversion.observer import Level
 from knossosd.faults import OURS, Code, Finding
-from knossosd.tickets import keys, scripts
+from knossosd.tickets import history, keys, scripts
 from knossosd.tickets.measures import Duration, Measured, Result, ticket_field
 from knossosd.tickets.outbox import LIFETIME
 from knossosd.tickets.record import Ticket
@@ -63,7 +63,7 @@ def end(
     None, and nothing is recorded, when it has ended before, is gone, or is held by another execution.
     """
     number, settings, now = ticket.number, tickets.settings, tickets.now()
-    delivery = secrets.token_hex(16)
+    delivery, success = secrets.token_hex(16), outcome.result is not None
     names = [
         *(name(number) for name in (keys.record, keys.lease, keys.document, keys.answers, keys.events, keys.now)),
         keys.result(number),
@@ -77,8 +77,9 @@ def end(
         keys.TICKETS,
         keys.TOTALS,
         keys.slot(now),
+        keys.OUTCOMES,
+        keys.SUCCEEDED if success else keys.FAILED,
     ]
-    success = outcome.result is not None
     last_line = f"{outcome.last_line[0].value}: {outcome.last_line[1]}" if outcome.last_line else None
     arguments: list[Any] = [
         number,
@@ -96,6 +97,7 @@ def end(
         json.dumps([success]),
         keys.NEWS,
         _with_the_end(measured, outcome, now - ticket.created).as_json(),
+        history.noted(outcome.errors, is_dead=outcome.is_dead),
     ]
     ended = tickets.client.eval(scripts.END, len(names), *names, *arguments)
     if not ended:

@@ -29,6 +29,18 @@ NEWS = "knossosd:news"
 FINISHING = "knossosd:finishing"
 """Sorted set of the uploads in parts that are being finished, by the time of the wish."""
 
+CHANGES = "knossosd:changes"
+"""Channel on which it is told what operators see otherwise than before: one of `changes.Change`."""
+
+OUTCOMES = "knossosd:outcomes"
+"""Hash: what is remembered of the tickets in the two sets below, by their numbers."""
+
+SUCCEEDED = "knossosd:outcomes:succeeded"
+"""Sorted set of the latest tickets that succeeded, by the time of their end. They may be gone by now."""
+
+FAILED = "knossosd:outcomes:failed"
+"""Sorted set of the latest tickets that did not."""
+
 PROCESSES = "knossosd:processes"
 """Set of the names of the processes that live."""
 
@@ -145,6 +157,11 @@ def all_of(ticket: int) -> list[str]:
 def streams(ticket: int) -> list[str]:
     """Everything that watchers of the ticket see."""
     return [events(ticket), now(ticket)]
+
+
+def is_now(key: str) -> bool:
+    """Whether the key is that of a stream which says how far a conversion is."""
+    return key.endswith(":now")
 
 
 def ticket_of(key: str) -> int:

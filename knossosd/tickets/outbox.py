@@ -7,7 +7,7 @@ takes the delivery for a while; when he vanishes it is due again. After a succes
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, cast
@@ -16,6 +16,7 @@ import redis
 
 from knossosd.settings import DAY, HOUR
 from knossosd.tickets import keys, scripts
+from knossosd.tickets.changes import Change
 from knossosd.tickets.connection import now_in_redis
 from knossosd.tickets.measures import Attempt, Measured, attempt_field
 
@@ -152,8 +153,18 @@ class Outbox:
 
     def all(self) -> list[Delivery]:
         """Every delivery that is remembered, oldest first."""
-        found = (self.get(one) for one in cast(list[str], self._client.zrange(keys.DELIVERIES, 0, -1)))
-        return [delivery for delivery in found if delivery]
+        return self._found(cast(list[str], self._client.zrange(keys.DELIVERIES, 0, -1)))
+
+    def latest(self, most: int) -> list[Delivery]:
+        """The latest deliveries, `most` of them at most, the latest first."""
+        return self._found(cast(list[str], self._client.zrevrange(keys.DELIVERIES, 0, most - 1)))
+
+    def _found(self, delivery_ids: Sequence[str]) -> list[Delivery]:
+        with self._client.pipeline(transaction=False) as pipe:
+            for one in delivery_ids:
+                pipe.hgetall(keys.delivery(one))
+            found = pipe.execute()
+        return [Delivery.from_hash(one, fields) for one, fields in zip(delivery_ids, found, strict=True) if fields]
 
     def redeliver(self, delivery_id: str) -> bool:
         """Let a delivery be made once more, whatever became of it. False when there is none (any more)."""
@@ -166,6 +177,7 @@ class Outbox:
             pipe.expire(keys.delivery(delivery_id), LIFETIME)
             pipe.zadd(keys.OUTBOX, {delivery_id: self._now()})
             pipe.expire(keys.OUTBOX, LIFETIME)
+            pipe.publish(keys.CHANGES, Change.DELIVERIES.value)
             pipe.execute()
         return True
 

@@ -10,6 +10,7 @@ of the caller's: the token, the execution, the number of an event or of an attem
 """
 
 from knossosd.settings import DAY, HOUR
+from knossosd.tickets.changes import Change, told
 from knossosd.tickets.measures import BEYOND, BOUNDS, LEASE_EXPIRIES, SUBMISSIONS, Duration
 
 TOTALS_LIFETIME = 400 * DAY
@@ -17,6 +18,12 @@ TOTALS_LIFETIME = 400 * DAY
 
 SLOT_LIFETIME = DAY + HOUR
 """Seconds that what was measured in five minutes is kept."""
+
+REMEMBERED = 30
+"""Tickets that succeeded, and tickets that did not, of which it is remembered how they ended."""
+
+HISTORY_LIFETIME = 7 * DAY
+"""Seconds that this is remembered after the last end of a ticket."""
 
 LENGTHEN = """
 local function lengthen(key, milliseconds)
@@ -86,6 +93,7 @@ redis.call('ZADD', KEYS[3], ARGV[2] + ARGV[3], ARGV[1])
 redis.call('ZADD', KEYS[4], ARGV[2], ARGV[1])
 for _, index in ipairs({{KEYS[3], KEYS[4]}}) do redis.call('EXPIRE', index, ARGV[4]) end
 measure(KEYS[8], KEYS[9], {{{SUBMISSIONS} = 1}}, {{}})
+{told(Change.TICKETS)}
 return {{'created'}}
 """
 
@@ -105,6 +113,7 @@ redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[4])
 redis.call('ZREM', KEYS[3], ARGV[1])
 redis.call('ZADD', KEYS[4], ARGV[3], ARGV[1])
 lengthen(KEYS[4], redis.call('PTTL', KEYS[1]) + ARGV[4])
+{told(Change.TICKETS)}
 return 1
 """
 
@@ -161,15 +170,17 @@ redis.call('DEL', KEYS[2])
 redis.call('ZADD', KEYS[3], redis.call('HGET', KEYS[1], 'created'), ARGV[1])
 redis.call('ZREM', KEYS[4], ARGV[1])
 lengthen(KEYS[3], redis.call('PTTL', KEYS[1]))
+{told(Change.TICKETS)}
 return 1
 """
 
 END = f"""
 -- keys: record, lease, document, answers, events, now, result, queue, working, dead, the owner's open tickets,
--- outbox, deliveries, delivery, tickets, totals, slot;
+-- outbox, deliveries, delivery, tickets, totals, slot, outcomes, those that ended likewise;
 -- arguments: ticket, execution or '*' for whoever holds it, now, lifetime in milliseconds, that of a dead ticket or 0,
 -- that of a delivery, success (1 or 0), errors, warnings, result (may be empty), id of the ending and its delivery,
--- arguments of the last log line (may be empty), arguments of the event `done`, channel of news, what is measured
+-- arguments of the last log line (may be empty), arguments of the event `done`, channel of news, what is measured,
+-- what is noted of the errors
 {LENGTHEN}
 {MEASURE}
 local state = redis.call('HGET', KEYS[1], 'state')
@@ -199,17 +210,28 @@ for _, key in ipairs({{KEYS[1], KEYS[5], KEYS[6], KEYS[7]}}) do redis.call('PEXP
 redis.call('ZADD', KEYS[15], 'XX', ARGV[3] + lifetime / 1000, ARGV[1])
 local measured = cjson.decode(ARGV[15])
 measure(KEYS[16], KEYS[17], measured.amounts, measured.durations)
+redis.call('HSET', KEYS[18], ARGV[1], cjson.encode({{redis.call('HGET', KEYS[1], 'title'), ARGV[3], runtime,
+    ARGV[3] + lifetime / 1000, ARGV[7], ARGV[16]}}))
+redis.call('ZADD', KEYS[19], ARGV[3], ARGV[1])
+for _, old in ipairs(redis.call('ZRANGE', KEYS[19], 0, -1 - {REMEMBERED})) do
+    redis.call('HDEL', KEYS[18], old)
+    redis.call('ZREM', KEYS[19], old)
+end
+for index = 18, 19 do redis.call('EXPIRE', KEYS[index], {HISTORY_LIFETIME}) end
+{told(Change.TICKETS)}
 local site = redis.call('HMGET', KEYS[1], 'webhook', 'token')
 if not site[1] or site[1] == '' then return 1 end
 redis.call('HSET', KEYS[14], 'ticket', ARGV[1], 'url', site[1], 'token', site[2], 'created', ARGV[3],
     'state', 'waiting', 'attempts', '0')
 for index = 12, 13 do redis.call('ZADD', KEYS[index], ARGV[3], ARGV[11]) end
 for index = 12, 14 do lengthen(KEYS[index], ARGV[6]) end
+{told(Change.DELIVERIES)}
 return 1
 """
 
 RETRY = f"""
--- keys: record, document, events, now, result, tickets, queue, dead, the owner's open tickets or '', outbox;
+-- keys: record, document, events, now, result, tickets, queue, dead, the owner's open tickets or '', outbox,
+-- outcomes, those of tickets that failed;
 -- arguments: ticket, now, lifetime in seconds, when it ends at the latest, id of the ending
 {LENGTHEN}
 if redis.call('HGET', KEYS[1], 'state') ~= 'DONE' or redis.call('EXISTS', KEYS[2]) == 0 then return 0 end
@@ -218,6 +240,8 @@ redis.call('HSET', KEYS[1], 'state', 'WAITING', 'time', ARGV[2], 'created', ARGV
 redis.call('DEL', KEYS[3], KEYS[4], KEYS[5])
 redis.call('ZREM', KEYS[8], ARGV[1])
 redis.call('ZREM', KEYS[10], ARGV[5])
+redis.call('HDEL', KEYS[11], ARGV[1])
+redis.call('ZREM', KEYS[12], ARGV[1])
 if KEYS[9] ~= '' then
     redis.call('ZADD', KEYS[9], ARGV[4], ARGV[1])
     lengthen(KEYS[9], ARGV[3] * 1000)
@@ -226,10 +250,11 @@ redis.call('ZADD', KEYS[6], ARGV[4], ARGV[1])
 redis.call('ZADD', KEYS[7], ARGV[2], ARGV[1])
 for _, key in ipairs({{KEYS[1], KEYS[2]}}) do redis.call('EXPIRE', key, ARGV[3]) end
 for index = 6, 7 do lengthen(KEYS[index], ARGV[3] * 1000) end
+{told(Change.TICKETS)}
 return 1
 """
 
-TAKE_DELIVERY = """
+TAKE_DELIVERY = f"""
 -- keys: delivery, outbox; arguments: delivery id, now, until when nobody else takes it
 local due = redis.call('ZSCORE', KEYS[2], ARGV[1])
 if not due or tonumber(due) > tonumber(ARGV[2]) then return 0 end
@@ -238,6 +263,7 @@ if redis.call('HGET', KEYS[1], 'state') ~= 'waiting' then
     return 0
 end
 redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
+{told(Change.DELIVERIES)}
 return redis.call('HINCRBY', KEYS[1], 'attempts', 1)
 """
 
@@ -250,6 +276,7 @@ if before[1] ~= ARGV[2] then return 0 end
 if before[2] == ARGV[2] then return 1 end
 redis.call('HSET', KEYS[1], 'state', ARGV[3], 'log', ARGV[5], 'noted', ARGV[2])
 measure(KEYS[3], KEYS[4], cjson.decode(ARGV[6]).amounts, {{}})
+{told(Change.DELIVERIES)}
 if ARGV[3] == 'waiting' then
     redis.call('ZADD', KEYS[2], ARGV[4], ARGV[1])
 else

@@ -10,7 +10,8 @@ from typing import Any, Literal, NamedTuple, cast
 import redis
 
 from knossosd.settings import HOUR, Settings
-from knossosd.tickets import keys, scripts
+from knossosd.tickets import history, keys, scripts
+from knossosd.tickets.changes import Change
 from knossosd.tickets.connection import now_in_redis
 from knossosd.tickets.record import State, Ticket
 
@@ -165,8 +166,17 @@ class Tickets:
         """The tickets that failed through no fault of the mod's, the longest dead first. They may be retried."""
         return self._listed(keys.DEAD)
 
-    def _listed(self, index: str) -> list[Ticket]:
-        numbers = [int(number) for number in cast(list[str], self.client.zrange(index, 0, -1))]
+    def next(self, most: int) -> list[Ticket]:
+        """The first tickets of the queue, `most` of them at most."""
+        return self._listed(keys.QUEUE, most)
+
+    def running(self, most: int) -> list[Ticket]:
+        """The tickets that workers hold, those they have held for longest first, `most` of them at most."""
+        return self._listed(keys.WORKING, most)
+
+    def _listed(self, index: str, most: int = 0) -> list[Ticket]:
+        """The tickets of an index, in its order: the first `most`, or all."""
+        numbers = [int(number) for number in cast(list[str], self.client.zrange(index, 0, most - 1))]
         with self.client.pipeline(transaction=False) as pipe:
             for number in numbers:
                 pipe.hgetall(keys.record(number))
@@ -209,6 +219,8 @@ class Tickets:
             keys.DEAD,
             keys.open_tickets(ticket.owner) if ticket.owner else "",
             keys.OUTBOX,
+            keys.OUTCOMES,
+            keys.FAILED,
         ]
         now, lifetime = self.now(), self.settings.task_lifetime
         arguments: list[Any] = [number, now, lifetime + GRACE, now + lifetime, ticket.ending]
@@ -229,6 +241,9 @@ class Tickets:
                 pipe.zrem(keys.OUTBOX, found.ending)
                 pipe.zrem(keys.DELIVERIES, found.ending)
                 pipe.delete(keys.delivery(found.ending))
+            history.forget(pipe, number)
+            for change in (Change.TICKETS, Change.DELIVERIES):
+                pipe.publish(keys.CHANGES, change.value)
             pipe.execute()
 
 

@@ -12,12 +12,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self, cast
 
 import redis
 
 from knossosd.tickets import keys
+from knossosd.tickets.changes import Change
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,8 @@ FAREWELL = 3.0
 class Living:
     """A process that lives: its program ("web", "worker", "upkeep") and since when, in epoch seconds.
 
-    `ticket` is what a worker works on now, `watchers` how many watch conversions through a web process.
+    `ticket` is what a worker works on now, `watchers` how many watch conversions through a web process. `silent` are
+    the seconds since its last sign.
     """
 
     kind: str
@@ -44,22 +46,29 @@ class Living:
     since: float
     ticket: int | None = None
     watchers: int = 0
+    silent: float = field(default=0.0, compare=False)
 
     @classmethod
-    def from_sign(cls, sign: str) -> Self:
-        """The process that gives this sign; one of a newer version may say more than we understand."""
+    def from_sign(cls, sign: str, silent: float) -> Self:
+        """The process that gave this sign; one of a newer version may say more than we understand."""
         said = json.loads(sign)
-        return cls(**{field.name: said[field.name] for field in fields(cls) if field.name in said})
+        known = {one.name: said[one.name] for one in fields(cls) if one.name in said}
+        return cls(**{**known, "silent": silent})
 
 
 def living(client: redis.Redis) -> list[Living]:
     """Every process that lives, those of one program together, the oldest first."""
     names = sorted(cast(set[str], client.smembers(keys.PROCESSES)))
-    signs = cast(list[str | None], client.mget([keys.process(name) for name in names])) if names else []
-    gone = [name for name, sign in zip(names, signs, strict=True) if sign is None]
+    with client.pipeline(transaction=False) as pipe:
+        for name in names:
+            pipe.get(keys.process(name))
+            pipe.pttl(keys.process(name))
+        answers = pipe.execute()
+    signs: list[tuple[str | None, int]] = list(zip(answers[::2], answers[1::2], strict=True))
+    gone = [name for name, (sign, _) in zip(names, signs, strict=True) if sign is None]
     if gone:
         client.srem(keys.PROCESSES, *gone)
-    found = [Living.from_sign(sign) for sign in signs if sign is not None]
+    found = [Living.from_sign(sign, LIFETIME - max(left, 0) / 1000) for sign, left in signs if sign is not None]
     return sorted(found, key=lambda one: (one.kind, one.since, one.pid))
 
 
@@ -128,10 +137,12 @@ class Heartbeat:
             pipe.set(keys.process(self._name), json.dumps(asdict(said)), px=lifetime)
             pipe.sadd(keys.PROCESSES, self._name)
             pipe.pexpire(keys.PROCESSES, lifetime)
+            pipe.publish(keys.CHANGES, Change.PROCESSES.value)
             pipe.execute()
 
     def _take_away(self) -> None:
         with self._client.pipeline() as pipe:
             pipe.delete(keys.process(self._name))
             pipe.srem(keys.PROCESSES, self._name)
+            pipe.publish(keys.CHANGES, Change.PROCESSES.value)
             pipe.execute()

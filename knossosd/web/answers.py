@@ -26,6 +26,11 @@ def denied() -> HTTPResponse:
     return HTTPResponse("Access denied", 401, {"WWW-Authenticate": 'Basic realm="knossosd"'})
 
 
+def foreign() -> HTTPResponse:
+    """What pages of other sites get of what is for operators."""
+    return refused(403, "This cannot be asked for by a page of another site.")
+
+
 def json_answer(status: int, body: dict[str, Any], **headers: str) -> HTTPResponse:
     """A JSON answer with another status than 200."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -19,7 +19,21 @@ from knossosd.tickets.quota import UploadQuota
 from knossosd.tickets.statistics import Statistics
 from knossosd.tickets.store import Tickets
 from knossosd.tickets.wake import Wake
-from knossosd.web import api, chunked, drop, live, metrics, mirror, monitor, openapi, ops, pages, previews, statistics
+from knossosd.web import (
+    api,
+    chunked,
+    drop,
+    live,
+    metrics,
+    mirror,
+    monitor,
+    openapi,
+    ops,
+    pages,
+    previews,
+    screen,
+    statistics,
+)
 from knossosd.web.answers import refused
 from knossosd.web.bodies import BodyLimit, is_large
 from knossosd.web.disk import Disk
@@ -57,6 +71,7 @@ def make_app(settings: Settings, tickets: Tickets, wake: Wake, feed: Feed) -> bo
     quota = UploadQuota(tickets.client, settings.upload_quota)
     api.install(app, settings, keyring, tickets, lookup, wake, disk)
     monitor.install(app, settings, keyring, tickets, wake)
+    screen.install(app, settings, keyring, disk)
     drop.install(app, settings, keyring, disk, quota)
     chunked.install(app, settings, keyring, ChunkedUploads(tickets.client, settings), wake, disk, quota)
     previews.install(app, settings, keyring, wake)

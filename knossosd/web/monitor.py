@@ -1,6 +1,7 @@
-"""What operators see and do: every ticket, and calling off, trying again and removing single ones.
+"""What operators do: list all tickets, call off, try again and remove single ones, have webhooks delivered once more.
 
-The calls that change something need the key in `Authorization`, which no other site can make a browser send.
+The calls that change something need the key in `Authorization`, and are refused to pages of other sites: those cannot
+send a `Bearer`, but the browser may know the password of HTTP Basic.
 """
 
 import logging
@@ -8,17 +9,18 @@ from collections.abc import Callable
 from typing import Any
 
 import bottle
-from bottle import request
+from bottle import HTTPResponse, request
 
 from knossosd import logs
 from knossosd.keyring import Keyring, Scope
 from knossosd.settings import Settings
 from knossosd.tickets.ending import cancel, remove
+from knossosd.tickets.outbox import Outbox
 from knossosd.tickets.record import Ticket
 from knossosd.tickets.store import Tickets
 from knossosd.tickets.wake import Wake
-from knossosd.web.access import key_of
-from knossosd.web.answers import denied, refused, status_of
+from knossosd.web.access import is_foreign, key_of
+from knossosd.web.answers import denied, foreign, refused, status_of
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +29,7 @@ def install(app: bottle.Bottle, settings: Settings, keyring: Keyring, tickets: T
     """Add the routes."""
     monitor = _Monitor(settings, keyring, tickets, wake)
     app.get("/api/list_tasks", callback=monitor.list_tasks)
+    app.post("/api/webhooks/<delivery>/redeliver", callback=monitor.redeliver)
     for action in (monitor.cancel, monitor.retry, monitor.remove):
         app.post(f"/api/tasks/<ticket:int>/{action.__name__}", callback=monitor.on_ticket(action))
 
@@ -37,6 +40,7 @@ class _Monitor:
         self.keyring = keyring
         self.tickets = tickets
         self.wake = wake
+        self.outbox = Outbox(tickets.client)
 
     def list_tasks(self) -> Any:
         """Every ticket and how it is doing."""
@@ -52,8 +56,8 @@ class _Monitor:
         """The route of an action."""
 
         def act(ticket: int) -> Any:
-            if not self._is_operator():
-                return denied()
+            if refusal := self._refusal():
+                return refusal
             found = self.tickets.get(ticket)
             if found is None:
                 return refused(404, "There is no such ticket (any more).")
@@ -80,6 +84,22 @@ class _Monitor:
     def remove(self, ticket: Ticket) -> bool:
         remove(self.tickets, ticket)
         return True
+
+    def redeliver(self, delivery: str) -> Any:
+        """Make a webhook's delivery once more, whatever became of it."""
+        if refusal := self._refusal():
+            return refusal
+        if not self.outbox.redeliver(delivery):
+            return refused(404, "There is no such delivery (any more).")
+        log.info("an operator asked for the delivery %s once more", delivery)
+        self.wake.again(delivery)
+        return {"error": False, "done": True}
+
+    def _refusal(self) -> HTTPResponse | None:
+        """Why who asks may change nothing, if so."""
+        if is_foreign(request.environ):
+            return foreign()
+        return None if self._is_operator() else denied()
 
     def _is_operator(self) -> bool:
         return key_of(request.environ, self.keyring, Scope.MONITOR) is not None

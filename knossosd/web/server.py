@@ -34,6 +34,7 @@ from knossosd.tickets.workers import Heartbeat
 from knossosd.web.app import make_app
 from knossosd.web.feed import Feed
 from knossosd.web.socket import SERVICE_RESTART, SocketHandler, close_all
+from knossosd.web.streaming import end_all
 
 log = logging.getLogger("knossosd.web")
 
@@ -87,7 +88,7 @@ def _allow_open_files() -> None:
 
 
 def _stop(server: WSGIServer) -> None:
-    """Take no more connections, and send watchers to other web processes; `serve_forever` then ends the rest."""
+    """Take no more connections, and send who watches to other web processes; `serve_forever` then ends the rest."""
     if server.closed:  # we were told before
         return
     server.stop_accepting()
@@ -96,6 +97,7 @@ def _stop(server: WSGIServer) -> None:
             server.do_handle(*accepted)
     server.close()
     close_all(SERVICE_RESTART)
+    end_all()
 
 
 def _listen(host: str, port: int) -> tuple[socket.socket, IO[str]]:

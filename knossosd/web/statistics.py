@@ -25,26 +25,29 @@ Row = dict[str, Any]
 
 def install(app: bottle.Bottle, settings: Settings, keyring: Keyring, statistics: Statistics, disk: Disk) -> None:
     """Add the route."""
-    day = _Day(statistics)
+    day = Day(statistics)
 
     def answer() -> Any:
         if not settings.open_monitor and not key_of(request.environ, keyring, Scope.MONITOR):
             return denied()
         bottle.response.set_header("Cache-Control", "no-store")
-        return {"step": SLOT, **_columns(day.rows()), "now": _now(statistics.standing(), disk.free())}
+        return {**day.read(), "now": _now(statistics.standing(), disk.free())}
 
     app.get("/api/statistics", callback=answer)
 
 
-class _Day:
+class Day:
     """The last day. A slot that is over does not change, so it is read once."""
 
     def __init__(self, statistics: Statistics) -> None:
         self._statistics = statistics
         self._over: dict[int, Row] = {}
 
-    def rows(self) -> list[Row]:
-        """A row for each slot, oldest first."""
+    def read(self) -> dict[str, Any]:
+        """The last day as it is told: lists with one number of each slot, oldest first."""
+        return {"step": SLOT, **_columns(self._rows())}
+
+    def _rows(self) -> list[Row]:
         starts, known = self._statistics.last_day(), self._over
         missing = [start for start in starts if start not in known]
         rows = {**known, **{slot.start: _row(slot) for slot in self._statistics.slots(missing)}}

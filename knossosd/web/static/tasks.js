@@ -1,78 +1,115 @@
-// The page /tasks.
+// The page /tasks: what `/api/monitor` says, each section in its place.
 
-import { make } from "./dom.js";
+import * as clock from "./clock.js";
+import { deliveries } from "./deliveryrows.js";
+import { say } from "./dom.js";
+import { EventStream } from "./eventstream.js";
+import { LastDay } from "./lastday.js";
 import * as session from "./session.js";
+import { processes, Tiles } from "./standing.js";
+import { ended, running, waiting } from "./ticketrows.js";
+import { count } from "./figures.js";
 
-const REFRESH = 3000;
+const UNKNOWN = "This server does not know that API key, or it is not good for the monitor.";
+const CONNECTION = { connecting: "Connecting…", live: "Live", lost: "Connection lost, trying again…", denied: "" };
 
-const form = document.querySelector("#key");
-const open = form.dataset.open === "yes";
-let next;
+const find = (id) => document.getElementById(id);
+const form = find("key");
+const monitor = find("monitor");
+const isOpen = monitor.dataset.open === "yes";
+const panes = {
+  tiles: new Tiles(find("tiles")),
+  running: running(find("running")),
+  queue: waiting(find("queue")),
+  outcomes: ended(find("outcomes")),
+  deliveries: deliveries(find("deliveries")),
+  processes: processes(find("processes")),
+  day: new LastDay({ throughput: find("throughput"), queue: find("depth"), durations: find("durations") }),
+};
+const told = { running: [], queue: [], outcomes: [], now: { working: 0, waiting: 0 } };
+const stream = new EventStream("/api/monitor", { heard, became });
 
-form.hidden = open || Boolean(session.key());
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  session.keepKey(form.elements.key.value);
-  form.hidden = true;
-  refresh();
+  session.keepKey(form.elements.key.value.trim());
+  form.reset();
+  begin();
 });
-refresh();
+find("signin").addEventListener("click", () => {
+  ask();
+  form.elements.key.focus();
+});
+find("signout").addEventListener("click", () => {
+  session.forgetKey();
+  location.reload(); // nothing stays that only the key let see
+});
+find("failures").addEventListener("change", showTickets);
 
-async function refresh() {
-  const key = session.key();
-  if (!open && !key) return;
-  const response = await fetch("/api/list_tasks", session.withKey());
-  if (response.status === 401) {
-    session.forgetKey();
-    form.hidden = false;
-    return;
-  }
-  document.querySelector("#list").hidden = false;
-  fillTable(Object.entries(await response.json()), key ? act : null);
-  clearTimeout(next); // an action has looked meanwhile
-  next = setTimeout(refresh, REFRESH);
+if (isOpen || session.key()) begin();
+else ask();
+
+function begin() {
+  show(monitor, true);
+  show(form, false);
+  say(form.querySelector("[role=alert]"), "");
+  monitor.classList.toggle("operator", Boolean(session.key())); // until the server says so
+  became("connecting");
+  stream.open();
 }
 
-async function act(action, ticket) {
-  if (action === "remove" && !confirm(`Remove ticket ${ticket} and its result?`)) return;
-  const response = await fetch(`/api/tasks/${ticket}/${action}`, { method: "POST", ...session.withKey() });
-  document.querySelector("#said").textContent = await said(response, ticket);
-  refresh();
+// Ask for a key, beside what an open monitor shows.
+function ask() {
+  show(monitor, isOpen);
+  show(form, true);
 }
 
-async function said(response, ticket) {
-  if (response.status === 401) return "This API key may not do that.";
-  const answer = await response.json();
-  if (answer.error) return answer.message;
-  return answer.done ? "" : `There was nothing to do for ticket ${ticket}.`;
+function became(state, text = CONNECTION[state]) {
+  find("line").dataset.state = state;
+  say(find("line"), text);
+  monitor.classList.toggle("stale", state === "lost");
+  if (state !== "denied") return;
+  stream.close();
+  ask();
+  say(form.querySelector("[role=alert]"), session.key() ? UNKNOWN : "");
+  if (session.key()) form.elements.key.focus();
 }
 
-// Whoever may only look gets no buttons: `act` is null.
-function fillTable(entries, act) {
-  document.querySelector("#note").textContent = entries.length ? "" : "Nothing to do at the moment.";
-  document.querySelector("#tasks").replaceChildren(
-    ...entries.map(([ticket, task]) => {
-      const failed = task.state === "DONE" && !task.success;
-      const cells = [
-        make("a", { href: `/watch/${ticket}` }, ticket),
-        task.title,
-        failed ? "FAILED" : task.state,
-        `${Math.round(task.progress * 100)} %`,
-        `${Math.round(task.age)} s`,
-      ];
-      if (act) cells.push(buttons(actionsOn(task), (action) => act(action, ticket)));
-      return make("tr", {}, ...cells.map((cell) => make("td", {}, cell)));
-    }),
-  );
+function heard(name, value) {
+  told[name] = value;
+  const show = {
+    you: ({ operator }) => monitor.classList.toggle("operator", operator),
+    now: showStanding,
+    running: showTickets,
+    queue: showTickets,
+    outcomes: showTickets,
+    deliveries: (items) => panes.deliveries.show(items),
+    day: showDay,
+    trouble: (trouble) => (trouble ? became("lost", trouble) : became("live")),
+  };
+  show[name]?.(value);
 }
 
-function actionsOn(task) {
-  if (task.state !== "DONE") return ["cancel"];
-  return task.success ? ["remove"] : ["retry", "remove"];
+function showStanding(standing) {
+  clock.set(standing.time);
+  panes.tiles.show(standing);
+  panes.processes.show(standing.processes);
+  showTickets();
 }
 
-function buttons(names, press) {
-  const look = "btn btn-sm btn-outline-secondary";
-  const all = names.map((name) => make("button", { type: "button", class: look, onclick: () => press(name) }, name));
-  return make("div", { class: "d-flex gap-1" }, ...all);
+function showTickets() {
+  panes.running.show(told.running, told.now.working);
+  panes.queue.show(told.queue, told.now.waiting);
+  const isWanted = find("failures").checked ? (item) => !item.success : () => true;
+  panes.outcomes.show(told.outcomes.filter(isWanted));
+}
+
+function showDay(day) {
+  const { all, failed } = panes.day.show(day);
+  panes.tiles.tell("day", count(all), failed ? `${count(failed)} failed` : "");
+}
+
+// The style sheet has decided by the key alone; from now on we know better.
+function show(element, isShown) {
+  element.classList.remove("with-key", "without-key");
+  element.hidden = !isShown;
 }
