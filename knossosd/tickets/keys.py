@@ -29,6 +29,9 @@ NEWS = "knossosd:news"
 PROCESSES = "knossosd:processes"
 """Set of the names of the processes that live."""
 
+REFUSALS = "knossosd:refusals"
+"""Sorted set of the addresses that were refused lately, by when that is forgiven."""
+
 
 def record(ticket: int) -> str:
     """Hash: the ticket record."""

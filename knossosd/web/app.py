@@ -13,6 +13,7 @@ from bottle import HTTPResponse, request
 from knossosd import logs
 from knossosd.keyring import Keyring
 from knossosd.settings import Settings
+from knossosd.tickets.refusals import Refusals
 from knossosd.tickets.store import Tickets
 from knossosd.tickets.wake import Wake
 from knossosd.web import api, drop, live, mirror, monitor, ops, pages
@@ -20,13 +21,9 @@ from knossosd.web.answers import refused
 from knossosd.web.disk import Disk
 from knossosd.web.feed import Feed
 from knossosd.web.lookup import Lookup
+from knossosd.web.throttle import Throttle
 
 log = logging.getLogger(__name__)
-
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-}
 
 RETRY_AFTER = 5
 """Seconds after which a client may ask again when Redis is away."""
@@ -36,8 +33,9 @@ Callback = Callable[..., Any]
 
 def make_app(settings: Settings, tickets: Tickets, wake: Wake, feed: Feed) -> bottle.Bottle:
     """The app. `wake` is for what workers have to do; `feed` shows events to watchers."""
-    app = bottle.Bottle()
+    app = _App()
     app.install(_Border())
+    app.install(Throttle(Refusals(tickets.client, settings.wrong_keys)))
     app.add_hook("before_request", lambda: logs.ticket.set(None))  # a connection may bring several requests
     for status, handler in ((400, _bad_request), (404, _not_found), (405, _not_allowed)):
         app.error(status, handler)
@@ -45,11 +43,18 @@ def make_app(settings: Settings, tickets: Tickets, wake: Wake, feed: Feed) -> bo
     api.install(app, settings, keyring, tickets, lookup, wake, disk)
     monitor.install(app, settings, keyring, tickets, wake)
     drop.install(app, settings, keyring, disk)
-    live.install(app, lookup, feed)
+    live.install(app, settings, lookup, feed)
     mirror.install(app, settings)
     ops.install(app, settings, disk)
     pages.install(app, settings)
     return app
+
+
+class _App(bottle.Bottle):  # type: ignore[misc]
+    """Bottle's own pages of errors would show the address that was asked for."""
+
+    def default_error_handler(self, _error: Any) -> str:
+        return _plain("The request cannot be answered.")
 
 
 class _Border:
@@ -62,29 +67,19 @@ class _Border:
         def guarded(*args: Any, **kwargs: Any) -> Any:
             logs.ticket.set(kwargs.get("ticket"))
             try:
-                answer = callback(*args, **kwargs)
-                sent = answer if isinstance(answer, HTTPResponse) else bottle.response
-                for header, value in HEADERS.items():
-                    sent.set_header(header, value)
-                return answer
+                return callback(*args, **kwargs)
             except HTTPResponse:
                 raise
             except redis.RedisError as error:
                 log.error("Redis is away: %s", error)
                 message = "The server cannot reach its database. Please try again in a moment."
-                return _failure(503, message, Retry_After=str(RETRY_AFTER))
+                return refused(503, message, Retry_After=str(RETRY_AFTER))
             except Exception:  # the border: nobody else would tell the client, or the operator
                 incident = secrets.token_hex(4)
                 log.exception("incident %s: %s %s failed", incident, request.method, request.route.rule)
-                return _failure(500, f"The server failed. The operator finds the reason as incident {incident}.")
+                return refused(500, f"The server failed. The operator finds the reason as incident {incident}.")
 
         return guarded
-
-
-def _failure(status: int, message: str, **headers: str) -> HTTPResponse:
-    answer = refused(status, message, **headers)
-    answer.headers.update(HEADERS)
-    return answer
 
 
 def _not_found(_error: Any) -> Any:

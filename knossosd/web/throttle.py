@@ -1,0 +1,56 @@
+"""Slowing down who guesses keys and tokens.
+
+Whoever shows something secret (a key, a token, the permission to upload) and is refused for it too often is not
+listened to for a while, whichever door he tries and whatever he shows: a right key opens as little then as a wrong one,
+or the answer would tell them apart. It stands around all routes, so that no door can forget it.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import bottle
+from bottle import HTTPResponse, request
+
+from knossosd.tickets.refusals import Refusals
+from knossosd.web.answers import refused
+from knossosd.web.clients import household
+from knossosd.web.drop import CORS
+
+DENIED = (401, 403)
+
+Callback = Callable[..., Any]
+
+
+class Throttle:
+    """The Bottle plugin."""
+
+    name = "throttle"
+    api = 2
+
+    def __init__(self, refusals: Refusals) -> None:
+        self._refusals = refusals
+
+    def apply(self, callback: Callback, route: bottle.Route) -> Callback:
+        headers = CORS if route.rule.startswith("/drop/") else {}  # pages of other sites read what is answered there
+
+        def slowed(*args: Any, **kwargs: Any) -> Any:
+            if not _shows_secret():
+                return callback(*args, **kwargs)
+            address = household(request.environ.get("REMOTE_ADDR", ""))
+            if wait := math.ceil(self._refusals.wait(address)):
+                message = f"Too many requests from your address were refused. Try again in {wait} seconds."
+                answer = refused(429, message, Retry_After=str(wait), Connection="close")
+                answer.headers.update(headers)
+                return answer
+            answer = callback(*args, **kwargs)
+            if isinstance(answer, HTTPResponse) and answer.status_code in DENIED:
+                self._refusals.note(address)
+            return answer
+
+        return slowed
+
+
+def _shows_secret() -> bool:
+    """Whether the request brings something that may be refused: in its body, or in the header for it."""
+    return request.method == "POST" or "HTTP_AUTHORIZATION" in request.environ
