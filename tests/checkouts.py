@@ -55,6 +55,7 @@ class Checkout:
             "MIRROR_URL": f"{self.url}/mirror",
             "UPLOAD_PATH": "uploads",
             "TRUSTED_HOSTS": ("127.0.0.1",),
+            "WRONG_KEYS": 1000,  # many tests want to be refused, and all come from one address
             **settings,
         }
         lines = [f"{name} = {value!r}\n" for name, value in values.items() if value is not None]

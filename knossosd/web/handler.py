@@ -9,12 +9,15 @@ What every answer says to browsers is said here as well, for no answer comes by 
 """
 
 import errno
+import fcntl
 import io
 import logging
 import math
+import sys
+import termios
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from typing import Any
 
@@ -145,16 +148,20 @@ class Handler(WSGIHandler):
 
     def _sendall(self, data: bytes | bytearray) -> None:
         left = memoryview(data)
-        try:
-            while left:
+        while left:
+            waiting = _waiting(self.socket)
+            try:
                 left = left[self._taking.spend(self._send, left) :]
-        except TimeoutError:
-            self.close_connection = True
-            raise BrokenPipeError(errno.EPIPE, "the client takes nothing") from None
+            except TimeoutError:
+                # The kernel wants more only when a good part of what it has, which may be megabytes, is gone.
+                if not self._taking.earn(waiting - _waiting(self.socket)):
+                    self.close_connection = True
+                    raise BrokenPipeError(errno.EPIPE, "the client takes nothing") from None
         self.response_length += len(data)
 
     def _send(self, data: memoryview, seconds: float) -> int:
-        return int(self.socket.send(data, timeout=seconds))
+        with _patience(self.socket, seconds):
+            return int(self.socket.send(data))
 
     def _handle_client_error(self, ex: Exception) -> tuple[str, bytes] | None:
         """The answer to a head that cannot be read. The library would print a trace for much of that."""
@@ -200,11 +207,8 @@ class ClientStream(io.RawIOBase):
         return received
 
     def _receive(self, buffer: Any, seconds: float | None) -> int:
-        self._socket.settimeout(seconds)
-        try:
+        with _patience(self._socket, seconds):
             return int(self._socket.recv_into(buffer))
-        finally:
-            self._socket.settimeout(None)
 
 
 class Allowance:
@@ -221,11 +225,36 @@ class Allowance:
         """
         if self._left <= 0:
             raise TimeoutError
-        begun = time.monotonic()
-        moved = move(data, self._left)
-        earned = moved / self._speed - (time.monotonic() - begun)
-        self._left = min(self._most, self._left + earned)
+        begun, moved = time.monotonic(), 0
+        try:
+            moved = move(data, self._left)
+        finally:
+            self._left -= time.monotonic() - begun
+            self.earn(moved)
         return moved
+
+    def earn(self, moved: int) -> bool:
+        """Add what the client earns by having moved so many bytes; says whether it has any time left."""
+        self._left = min(self._most, self._left + moved / self._speed)
+        return self._left > 0
+
+
+def _waiting(sock: gevent.socket.socket) -> int:
+    """How many bytes the kernel still keeps for the other end, where it says that (Linux)."""
+    try:
+        return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+    except OSError:
+        return 0
+
+
+@contextmanager
+def _patience(sock: gevent.socket.socket, seconds: float | None) -> Iterator[None]:
+    """Let what is done with the socket raise `TimeoutError` when it takes longer."""
+    sock.settimeout(seconds)
+    try:
+        yield
+    finally:
+        sock.settimeout(None)
 
 
 def _answer(status: str) -> tuple[str, bytes]:
