@@ -60,6 +60,7 @@ class Checkout:
         }
         lines = [f"{name} = {value!r}\n" for name, value in values.items() if value is not None]
         (folder / "conf" / "settings.py").write_text("".join(lines))
+        (folder / "conf" / "settings.py").chmod(0o600)
         self._started: list[subprocess.Popen[Any]] = []
 
     @property

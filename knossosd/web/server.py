@@ -25,6 +25,7 @@ import gevent
 import redis
 
 from knossosd import parent
+from knossosd.privileges import open_private
 from knossosd.settings import VAR, Settings
 from knossosd.tickets.connection import connect, connect_once
 from knossosd.tickets.store import Tickets
@@ -108,8 +109,7 @@ def _listen(host: str, port: int) -> tuple[socket.socket, IO[str]]:
 
     A shared port would hide that another program has it, so whoever comes first must find it free.
     """
-    VAR.mkdir(mode=0o700, exist_ok=True)
-    lock = (VAR / "web.lock").open("w")
+    lock = open_private(VAR / "web.lock")
     try:
         family, address = _resolve(host, port)
         if _is_first(lock):

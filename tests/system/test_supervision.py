@@ -201,7 +201,7 @@ def test_a_fresh_checkout_gets_settings_with_a_key() -> None:
         settings.unlink()
         first = copy.verb("setup", "--port", "8123")
         assert first.returncode == 0, first.stderr
-        address, key = first.stdout.split()
+        address, key, _ = first.stdout.split()
         assert address == "http://localhost:8123"
         assert len(key) > 20
         assert settings.stat().st_mode & 0o777 == 0o600
