@@ -16,10 +16,10 @@ import math
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from http.client import HTTPException
-from typing import Any
+from typing import Any, cast
 
 import gevent.socket
 from gevent.pool import Pool
@@ -88,6 +88,7 @@ class Handler(WSGIHandler):
     application: Any
     response_headers: Any
     client_address: Any
+    _write: Any
 
     def __init__(self, sock: gevent.socket.socket, address: Any, server: Server) -> None:
         super().__init__(sock, address, server)
@@ -136,9 +137,8 @@ class Handler(WSGIHandler):
         environ: dict[str, Any] = super().get_environ()
         environ["REMOTE_ADDR"] = self.server.proxies.client(environ)
         self.client_address = (environ["REMOTE_ADDR"], *self._peer[1:])
-        pace = (self.server.settings.client_timeout, self.server.settings.client_speed)
-        self.stream.allow(*pace)
-        self._taking = Allowance(*pace)
+        if environ.get("CONTENT_LENGTH") or "HTTP_TRANSFER_ENCODING" in environ:
+            self.stream.allow(self.server.settings.client_timeout, self.server.settings.client_speed)
         return environ
 
     def finalize_headers(self) -> None:
@@ -146,22 +146,45 @@ class Handler(WSGIHandler):
         self.response_headers += [header for name, header in _HEADERS.items() if name not in said]
         super().finalize_headers()
 
+    def _write_with_headers(self, data: bytes) -> None:
+        """Head and body in one go, which is most of what a short answer costs; the library sends them one by one."""
+        self.headers_sent = True
+        self.finalize_headers()
+        lines = [
+            b"HTTP/1.1 " + cast(bytes, self.status),
+            *(name + b": " + value for name, value in self.response_headers),
+        ]
+        head = b"\r\n".join([*lines, b"", b""])
+        if self.response_use_chunked or len(data) > MAX_HEAD:
+            self._sendall(head)
+            self._write(data)
+        else:
+            self._sendall(head + data if data else head)
+
     def _sendall(self, data: bytes | bytearray) -> None:
-        left = memoryview(data)
-        while left:
-            waiting = _waiting(self.socket)
-            try:
-                left = left[self._taking.spend(self._send, left) :]
-            except TimeoutError:
-                # The kernel wants more only when a good part of what it has, which may be megabytes, is gone.
-                if not self._taking.earn(waiting - _waiting(self.socket)):
-                    self.close_connection = True
-                    raise BrokenPipeError(errno.EPIPE, "the client takes nothing") from None
+        try:
+            sent = int(self.socket.send(data, timeout=0.0))
+        except BlockingIOError:
+            sent = 0
+        if sent < len(data):
+            self._send_as_it_is_taken(memoryview(data)[sent:])
         self.response_length += len(data)
 
+    def _send_as_it_is_taken(self, data: memoryview) -> None:
+        allowance = Allowance(self.server.settings.client_timeout, self.server.settings.client_speed)
+        while data:
+            waiting = _waiting(self.socket)
+            try:
+                data = data[allowance.spend(self._send, data) :]
+            except TimeoutError:
+                # The kernel wants more only when a good part of what it has, which may be megabytes, is gone.
+                if not allowance.earn(waiting - _waiting(self.socket)):
+                    self.close_connection = True
+                    raise BrokenPipeError(errno.EPIPE, "the client takes nothing") from None
+
     def _send(self, data: memoryview, seconds: float) -> int:
-        with _patience(self.socket, seconds):
-            return int(self.socket.send(data))
+        self.socket.settimeout(seconds)
+        return int(self.socket.send(data))
 
     def _handle_client_error(self, ex: Exception) -> tuple[str, bytes] | None:
         """The answer to a head that cannot be read. The library would print a trace for much of that."""
@@ -193,6 +216,7 @@ class ClientStream(io.RawIOBase):
     def allow_all(self) -> None:
         """From now on, the client may take its time."""
         self._allowance = self._bytes_left = None
+        self._socket.settimeout(None)
 
     def readable(self) -> bool:
         return True
@@ -201,18 +225,22 @@ class ClientStream(io.RawIOBase):
         """Raises `TimeoutError` and `HeadTooLarge` when the client has had all that it was allowed."""
         if self._bytes_left is not None and self._bytes_left <= 0:
             raise HeadTooLarge
-        received = self._allowance.spend(self._receive, buffer) if self._allowance else self._receive(buffer, None)
+        if self._allowance is None:
+            return int(self._socket.recv_into(buffer))
+        received = self._allowance.spend(self._receive, buffer)
         if self._bytes_left is not None:
             self._bytes_left -= received
         return received
 
-    def _receive(self, buffer: Any, seconds: float | None) -> int:
-        with _patience(self._socket, seconds):
-            return int(self._socket.recv_into(buffer))
+    def _receive(self, buffer: Any, seconds: float) -> int:
+        self._socket.settimeout(seconds)
+        return int(self._socket.recv_into(buffer))
 
 
 class Allowance:
     """How long a client may let us wait: `seconds`, and what it earns by moving `speed` bytes a second."""
+
+    __slots__ = ("_left", "_most", "_speed")
 
     def __init__(self, seconds: float, speed: float) -> None:
         self._most = self._left = seconds
@@ -245,16 +273,6 @@ def _waiting(sock: gevent.socket.socket) -> int:
         return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
     except OSError:
         return 0
-
-
-@contextmanager
-def _patience(sock: gevent.socket.socket, seconds: float | None) -> Iterator[None]:
-    """Let what is done with the socket raise `TimeoutError` when it takes longer."""
-    sock.settimeout(seconds)
-    try:
-        yield
-    finally:
-        sock.settimeout(None)
 
 
 def _answer(status: str) -> tuple[str, bytes]:

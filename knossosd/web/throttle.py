@@ -6,7 +6,7 @@ or the answer would tell them apart. It stands around all routes, so that no doo
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import bottle
@@ -35,9 +35,10 @@ class Throttle:
         headers = CORS if route.rule.startswith("/drop/") else {}  # pages of other sites read what is answered there
 
         def slowed(*args: Any, **kwargs: Any) -> Any:
-            if not _shows_secret():
+            environ = request.environ
+            if not _shows_secret(environ):
                 return callback(*args, **kwargs)
-            address = household(request.environ.get("REMOTE_ADDR", ""))
+            address = household(environ["REMOTE_ADDR"])
             if wait := math.ceil(self._refusals.wait(address)):
                 message = f"Too many requests from your address were refused. Try again in {wait} seconds."
                 answer = refused(429, message, Retry_After=str(wait), Connection="close")
@@ -51,6 +52,6 @@ class Throttle:
         return slowed
 
 
-def _shows_secret() -> bool:
+def _shows_secret(environ: Mapping[str, Any]) -> bool:
     """Whether the request brings something that may be refused: in its body, or in the header for it."""
-    return request.method == "POST" or "HTTP_AUTHORIZATION" in request.environ
+    return environ["REQUEST_METHOD"] == "POST" or "HTTP_AUTHORIZATION" in environ
