@@ -9,6 +9,7 @@
     questions.py   captchas, asked by a conversion and answered by a watcher
     outbox.py      webhook deliveries, until they are made;  webhooks.py  one attempt
     workers.py     the processes that live
+    refusals.py    addresses that guess keys
     leases.py      what only some workers may hold at a time
     keys.py        how the keys in Redis are named;  scripts.py  the steps that it takes as one
     connection.py  the way to Redis

@@ -207,16 +207,3 @@ def test_launching_as_root_runs_nothing_as_root(shared: Checkout) -> None:
     process.terminate()
     assert process.wait(60) == 0
     wait_until(lambda: not shared.processes(), "nothing is left")
-
-
-@only_root
-def test_launching_as_root_says_so(valkey: str) -> None:
-    from tests.system.test_supervision import launched, link_environment
-
-    with checkouts.checkout(REDIS=valkey) as copy:
-        link_environment(copy)
-        process, output = launched(copy)
-        wait_until(lambda: "Ctrl-C stops it" in output.read_text() or process.poll() is not None, "it is launched")
-        wait_until(lambda: "ATTENTION: everything runs as root" in output.read_text(), "it is told")
-        process.terminate()
-        assert process.wait(60) == 0

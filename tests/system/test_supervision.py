@@ -1,6 +1,7 @@
 """Operations: start, stop, restart, and nothing is left or lost."""
 
 import json
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -174,6 +175,8 @@ def test_launching_prints_address_and_key_and_stops_cleanly(number: signal.Signa
         wait_until(lambda: "Ctrl-C stops it" in output.read_text() or process.poll() is not None, "it is launched")
         assert copy.url in output.read_text()
         assert checkouts.KEY in output.read_text()
+        if os.geteuid() == 0:
+            wait_until(lambda: "ATTENTION: everything runs as root" in output.read_text(), "it says so")
         second = copy.run("./launch.sh")
         assert (second.returncode, second.stderr.strip()) == (
             1, f"The server of this checkout already runs, at {copy.url}."

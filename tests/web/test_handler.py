@@ -195,7 +195,6 @@ def assert_safe(answer: bytes) -> None:
 MARK = "%3Cscript%3Emark9%3C/script%3E"
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "TRACE", "ODD"])
 @pytest.mark.parametrize(
     "path",
     [
@@ -208,17 +207,20 @@ MARK = "%3Cscript%3Emark9%3C/script%3E"
         f"/watch/{MARK}", "/watch/99999999999999999999999999",
     ],
 )  # fmt: skip
-def test_every_answer_is_safe_and_shows_nothing_that_was_sent(strict: Checkout, method: str, path: str) -> None:
-    head = f"{method} {path} HTTP/1.1\r\nHost: mark9.example\r\nReferer: http://mark9\r\nX-Forwarded-Host: mark9\r\n"
-    if path.endswith("big.7z"):
-        head += "Range: bytes=0-9\r\n"
-    with connect(strict, f"{head}Connection: close\r\n\r\n".encode()) as connection:
-        answer = rest(connection)
-    assert answer.startswith(b"HTTP/1.1 ")
-    assert not answer.startswith(b"HTTP/1.1 500 ")
-    assert_safe(answer)
-    assert b"mark9" not in answer.lower()
-    assert b"<script>" not in answer
+def test_every_answer_is_safe_and_shows_nothing_that_was_sent(strict: Checkout, path: str) -> None:
+    for method in ("GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "TRACE", "ODD"):
+        head = (
+            f"{method} {path} HTTP/1.1\r\nHost: mark9.example\r\nReferer: http://mark9\r\nX-Forwarded-Host: mark9\r\n"
+        )
+        if path.endswith("big.7z"):
+            head += "Range: bytes=0-9\r\n"
+        with connect(strict, f"{head}Connection: close\r\n\r\n".encode()) as connection:
+            answer = rest(connection)
+        assert answer.startswith(b"HTTP/1.1 "), method
+        assert not answer.startswith(b"HTTP/1.1 500 "), method
+        assert_safe(answer)
+        assert b"mark9" not in answer.lower()
+        assert b"<script>" not in answer
 
 
 @pytest.fixture(scope="module")
