@@ -174,11 +174,14 @@ def users(copy: Checkout) -> dict[str, set[str]]:
 
 
 @only_root
-def test_whatever_root_starts_becomes_the_user(shared: Checkout, host: Host, content: bytes) -> None:
+@pytest.mark.parametrize(("option", "supervisor"), [("", "root"), (f"-u {USER}", USER)])
+def test_whatever_root_starts_becomes_the_user(
+    shared: Checkout, host: Host, content: bytes, option: str, supervisor: str
+) -> None:
     assert shared.verb("setup").returncode == 0
     programs = shared.folder / ".venv" / "bin"
     shared.start(
-        "sh", "-c", f"PATH={programs}:$PATH exec supervisord -n -c supervisord.conf", stdout=subprocess.DEVNULL
+        "sh", "-c", f"PATH={programs}:$PATH exec supervisord -n {option} -c supervisord.conf", stdout=subprocess.DEVNULL
     )
     shared.wait_until_ready()
     link, begun, hold = hosts.held(host, content)
@@ -186,7 +189,7 @@ def test_whatever_root_starts_becomes_the_user(shared: Checkout, host: Host, con
     assert begun.wait(30), shared.logs()
     found = users(shared)
     hold.set()
-    assert found.pop("supervisord") == {"root"}
+    assert found.pop("supervisord") == {supervisor}
     assert set(found) == {"valkey-server", "knossosd.py redis", "serve", "tasks.huey", "tasks.upkeep"}
     assert set.union(*found.values()) == {USER}
     assert shared.outcome(ticket, token)["success"], shared.logs()
