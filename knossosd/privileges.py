@@ -53,9 +53,10 @@ def drop(settings: Settings) -> None:
     os.environ.update(HOME=user.pw_dir, USER=user.pw_name, LOGNAME=user.pw_name)
     for place in (Path(os.__file__), CHECKOUT / "knossosd" / "__init__.py"):
         if not os.access(place, os.R_OK):
-            raise SettingsError(f"RUN_AS: {user.pw_name} cannot read {place}, which is in a folder for others only")
-    if settings.mirror_path and settings.mirror_path.exists() and not os.access(settings.mirror_path, os.W_OK):
-        raise SettingsError(_not_theirs(user, settings.mirror_path))
+            raise SettingsError(f"RUN_AS: {user.pw_name} cannot read {place}: put it where everybody gets to")
+    for folder in (settings.mirror_path, *VAR.glob("*/")):
+        if folder and folder.exists() and not os.access(folder, os.W_OK):
+            raise SettingsError(_not_theirs(user, folder))
 
 
 def successor(run_as: str | None) -> pwd.struct_passwd | None:
@@ -126,7 +127,7 @@ def open_private(path: Path, run_as: str | None = None) -> IO[str]:
 
 def _secrets() -> Iterator[Path]:
     for path in (settings_file(), settings_file().with_name("keys.json")):
-        if path.exists():
+        if path.is_file() and not path.is_symlink():
             yield path
 
 

@@ -41,9 +41,8 @@ def announce() -> str:
         raise Stop(Exit.INVALID, str(error)) from None
     host, port = settings.api_listen
     key = settings.api_keys[0] if settings.api_keys else "(none: add one to API_KEYS)"
-    return (
-        f"http://{host}:{port}\n{key}\n{user.pw_name if user else 'root' if privileges.stays_root(settings) else '-'}"
-    )
+    as_whom = user.pw_name if user else "root" if privileges.stays_root(settings) else "-"
+    return f"http://{host}:{port}\n{key}\n{as_whom}"
 
 
 def _write_settings(path: Path, port: int) -> None:

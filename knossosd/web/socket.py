@@ -12,7 +12,6 @@ import time
 from contextlib import suppress
 from socket import SHUT_RDWR
 from typing import Any
-from urllib.parse import urlsplit
 from weakref import WeakSet
 
 import gevent
@@ -294,7 +293,8 @@ class SocketHandler(WebSocketHandler, Handler):  # type: ignore[misc]
         allowed = self.server.settings.watcher_origins
         if allowed is None or origin is None:
             return True
-        return origin.lower() in allowed or urlsplit(origin).netloc.lower() == self.environ.get("HTTP_HOST", "").lower()
+        host = self.environ.get("HTTP_HOST", "").lower()
+        return origin.lower() in allowed or (host != "" and origin.lower() in (f"http://{host}", f"https://{host}"))
 
     def run_websocket(self) -> None:
         self.stream.allow_all()  # pings show whether the peer is there

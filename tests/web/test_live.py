@@ -273,6 +273,8 @@ def choosy(valkey: str) -> Iterator[Checkout]:
         ("null", 403),
         ("", 403),
         ("[", 403),
+        ("http://[", 403),
+        ("http://", 403),
     ],
 )
 def test_only_pages_of_chosen_sites_may_watch(

@@ -86,3 +86,12 @@ def test_who_only_looks_is_not_asked(guarded: Checkout, redis_client: redis.Redi
 def test_the_log_names_the_client_and_not_the_proxy(guarded: Checkout) -> None:
     request(guarded, "GET", "/converter", X_Forwarded_For="192.0.2.77")
     checkouts.wait_until(lambda: "192.0.2.77 - - " in guarded.logs(), "the request is logged")
+
+
+def test_the_command_line_says_when_to_try_again(guarded: Checkout, redis_client: redis.Redis) -> None:
+    (guarded.folder / "mod.json").write_text(DOCUMENT)
+    arguments = ("submit", "mod.json", "out.json", "--server", guarded.url, "--key", "guess")
+    assert {guarded.verb(*arguments).returncode for _ in range(GUESSES)} == {4}
+    refused = guarded.verb(*arguments)
+    assert refused.returncode == 3
+    assert "Try again in" in refused.stderr
