@@ -85,7 +85,7 @@ def test_no_secret_stands_in_the_list_of_processes(installation: Checkout, host:
 
 @only_root
 def test_root_is_told_loudly_that_everything_runs_as_root() -> None:
-    with checkouts.checkout() as copy:
+    with checkouts.checkout(RUN_AS=None) as copy:
         copy.start_supervisor()
         wait_until(copy.is_ready, "everything runs")
         for name in ("redis", "web_0", "worker", "upkeep"):
@@ -96,7 +96,7 @@ def test_root_is_told_loudly_that_everything_runs_as_root() -> None:
 
 @only_root
 def test_root_may_say_that_it_is_meant(valkey: str) -> None:
-    with checkouts.checkout(REDIS=valkey, RUN_AS="root") as copy:
+    with checkouts.checkout(REDIS=valkey) as copy:
         copy.start_web()
         assert STAYS_ROOT not in copy.logs()
         found = {one["what"]: one for one in json.loads(copy.verb("doctor", "--json").stdout)}

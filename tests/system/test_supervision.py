@@ -169,7 +169,7 @@ def launched(copy: Checkout, *arguments: str) -> tuple[subprocess.Popen[Any], Pa
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_launching_prints_address_and_key_and_stops_cleanly(number: signal.Signals) -> None:
-    with checkouts.checkout() as copy:
+    with checkouts.checkout(RUN_AS=None) as copy:
         link_environment(copy)
         process, output = launched(copy)
         wait_until(lambda: "Ctrl-C stops it" in output.read_text() or process.poll() is not None, "it is launched")
