@@ -12,7 +12,7 @@ cd "$(dirname "$0")"
 READY_TRIES=600
 
 main() {
-  local demo=no port=()
+  local demo=no port=() arguments=("$@")
   while [ $# -gt 0 ]; do
     case "$1" in
       demo) demo=yes ;;
@@ -26,14 +26,27 @@ main() {
   announcement=$(python knossosd.py setup ${port[@]+"${port[@]}"}) || exit $?
   address=$(printf '%s\n' "$announcement" | sed -n 1p)
   key=$(printf '%s\n' "$announcement" | sed -n 2p)
+  user=$(printf '%s\n' "$announcement" | sed -n 3p)
+  become_user ${arguments[@]+"${arguments[@]}"}
   refuse_second_start
   start_supervisor
   wait_until_ready
   printf '\n  knossosd runs at  %s\n  API key           %s\n\n  Ctrl-C stops it.\n\n' "$address" "$key"
+  if [ "$user" = root ]; then
+    printf '  ATTENTION: everything runs as root. Name another user in RUN_AS, in conf/settings.py.\n\n'
+  fi
   if [ "$demo" = yes ]; then
     convert_example
   fi
   wait_for_supervisor
+}
+
+# Root starts over as the user that the settings name, so that the supervisor and its files are that user's as well.
+become_user() {
+  case "$user" in
+    - | root) return ;;
+  esac
+  exec python -m knossosd.privileges ./launch.sh "$@"
 }
 
 refuse_second_start() {
@@ -64,7 +77,7 @@ device() {
 }
 
 start_supervisor() {
-  supervisord -n --silent -c supervisord.conf > var/log/launch.log 2>&1 &
+  (umask 077 && exec supervisord -n --silent -c supervisord.conf > var/log/launch.log 2>&1) &
   supervisor=$!
   trap 'kill -TERM "$supervisor" 2> /dev/null || true' TERM INT HUP
 }

@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tests import checkouts
 
 LOG = "programs.log"
+MANY = 100_000
 
 
 class Checkout(checkouts.Checkout):
@@ -24,7 +25,9 @@ class Checkout(checkouts.Checkout):
     def temporary(cls) -> Iterator[Self]:
         """A checkout that lives as long as the block."""
         with tempfile.TemporaryDirectory(prefix="kb") as folder:
-            checkout = cls(Path(folder).resolve())
+            # All load comes from one address.
+            limits = {"CONNECTIONS_PER_ADDRESS": MANY, "WATCHERS_PER_ADDRESS": MANY}
+            checkout = cls(Path(folder).resolve(), **limits)
             (checkout.folder / "var" / "log").mkdir(parents=True)
             yield checkout
 

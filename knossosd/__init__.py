@@ -15,7 +15,7 @@ The rooms, from the front doors down; each calls only rooms below it:
     tickets/     what Redis holds: tickets, events, leases, results
     conversion/  one conversion, start to end, without a server: begin at pipeline.py
     repo/        the repo document: pure functions and types
-    settings.py  every setting;  keyring.py  who may do what
+    settings.py  every setting;  keyring.py  who may do what;  privileges.py  as whom we run
     faults.py    what can go wrong, as data
     logs.py      how every process logs;  parent.py  ending with who started it;  embedded.py  the Valkey server
 

@@ -8,6 +8,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 from datetime import datetime
 from typing import Any
 
@@ -16,9 +17,9 @@ from huey.api import Task
 from huey.consumer import Consumer, Scheduler, Worker
 from huey.exceptions import HueyException
 
-from knossosd import logs, parent
+from knossosd import logs, parent, privileges
 from knossosd.messages import JsonMessages
-from knossosd.settings import Settings
+from knossosd.settings import Settings, SettingsError
 from knossosd.tickets.connection import connect_once, connection_pool
 from knossosd.tickets.workers import Heartbeat
 
@@ -39,6 +40,11 @@ class Queue(RedisHuey):  # type: ignore[misc]
         """The consumer: from now on, this process is nothing else."""
         logs.set_up(self.program)
         logs.hide(self.settings.api_keys)
+        try:
+            privileges.begin(self.settings)
+        except SettingsError as error:
+            log.critical("%s", error)
+            sys.exit(2)
         parent.end_with_supervisor(signal.SIGINT)
         return _Consumer(self, **options)
 

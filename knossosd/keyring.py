@@ -19,6 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
+from knossosd.privileges import open_private
 from knossosd.settings import Settings, settings_file
 
 KEY_BYTES = 32
@@ -57,18 +58,19 @@ class Unknown(Exception):
 
 
 class Keyring:
-    """The `plain` keys of the settings and those in the file at `path`."""
+    """The `plain` keys of the settings and those in the file at `path`, which the user `reader` has to read."""
 
-    def __init__(self, plain: Sequence[str], path: Path) -> None:
+    def __init__(self, plain: Sequence[str], path: Path, reader: str | None = None) -> None:
         self._plain = tuple(Key(f"API_KEYS[{index}]", digest_of(key)) for index, key in enumerate(plain) if key)
         self._path = path
+        self._reader = reader
         self._read: tuple[int, int] | None = None
         self._stored: tuple[Key, ...] = ()
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """The keyring of an installation."""
-        return cls(settings.api_keys, settings_file().with_name("keys.json"))
+        return cls(settings.api_keys, settings_file().with_name("keys.json"), settings.run_as)
 
     def find(self, candidate: str | None, scope: Scope) -> Key | None:
         """The key that `candidate` is, when it is good for `scope`. Every key is compared, whichever matches."""
@@ -114,7 +116,7 @@ class Keyring:
     @contextmanager
     def _changing(self) -> Iterator[dict[str, Key]]:
         """The stored keys by name; what the block makes of them is stored, by one process at a time."""
-        with self._path.with_name(".keys.lock").open("w") as lock:
+        with open_private(self._path.with_name(".keys.lock"), self._reader) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             keys = {key.name: key for key in self._load()} if self._path.exists() else {}
             yield keys
@@ -127,8 +129,8 @@ class Keyring:
     def _store(self, keys: Iterable[Key]) -> None:
         entries = [{**asdict(key), "scopes": sorted(key.scopes)} for key in keys]
         unfinished = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        unfinished.touch(mode=0o600)
-        unfinished.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
+        with open_private(unfinished, self._reader) as file:
+            file.write(json.dumps(entries, indent=1) + "\n")
         unfinished.replace(self._path)
 
 

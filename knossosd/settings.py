@@ -48,6 +48,45 @@ class Settings(BaseModel):
         default=(), description="Addresses and networks that may read `/metrics` without a key."
     )
 
+    # who asks, how much, and how slowly
+    trusted_proxies: tuple[str, ...] = Field(
+        default=(),
+        description="Addresses and networks of proxies in front of this server, whose `X-Forwarded-For` is believed.",
+    )
+    watcher_origins: tuple[str, ...] | None = Field(
+        default=None, description="Sites whose pages may watch, such as `https://forum.example`. Unset: all."
+    )
+    wrong_keys: int | None = Field(
+        default=20,
+        gt=0,
+        description="Wrong keys and tokens that one address may send; one a minute is forgiven. Unset: any number.",
+    )
+    connections_per_address: int = Field(
+        default=1000, gt=0, description="Most connections that a web process takes from one address."
+    )
+    watchers_per_address: int = Field(
+        default=500, gt=0, description="Most WebSockets that a web process holds for one address."
+    )
+    header_timeout: float = Field(default=20, gt=0, description="Time limit for the head of a request.")
+    client_timeout: float = Field(
+        default=60,
+        gt=0,
+        description="How far a client may lag behind `CLIENT_SPEED`, in a request's body or an answer.",
+    )
+    client_speed: int = Field(
+        default=KIB, gt=0, description="Bytes per second that a client must send, or take, on average."
+    )
+    keep_alive: float = Field(default=75, gt=0, description="How long a connection stays open without a request.")
+    ping_interval: float = Field(
+        default=20, gt=0, description="Time between two pings to a watcher; who misses two is sent away."
+    )
+
+    # as whom we run
+    run_as: str | None = Field(
+        default=None,
+        description="User that the programs become when root starts them. Unset: they stay root, and say so.",
+    )
+
     # the mirror
     mirror_path: Path | None = Field(default=None, description="Folder of the mirror. Unset: nothing is mirrored.")
     mirror_url: str | None = Field(default=None, description="Public URL of that folder.")
@@ -191,6 +230,22 @@ class Settings(BaseModel):
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
             raise ValueError("must be an http or https URL")
         return url.rstrip("/")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def addresses_or_networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in proxies:
+            ip_network(proxy, strict=False)
+        return proxies
+
+    @field_validator("watcher_origins")
+    @classmethod
+    def plain_origins(cls, origins: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for origin in origins or ():
+            scheme, separator, host = origin.partition("://")
+            if scheme not in ("http", "https") or not separator or not host or "/" in host:
+                raise ValueError(f"{origin} must be like https://forum.example, without a path")
+        return origins and tuple(origin.lower() for origin in origins)
 
     @field_validator("upload_path")
     @classmethod

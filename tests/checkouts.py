@@ -55,10 +55,13 @@ class Checkout:
             "MIRROR_URL": f"{self.url}/mirror",
             "UPLOAD_PATH": "uploads",
             "TRUSTED_HOSTS": ("127.0.0.1",),
+            "WRONG_KEYS": 1000,  # many tests want to be refused, and all come from one address
+            "RUN_AS": "root",  # if root runs the tests, that is meant
             **settings,
         }
         lines = [f"{name} = {value!r}\n" for name, value in values.items() if value is not None]
         (folder / "conf" / "settings.py").write_text("".join(lines))
+        (folder / "conf" / "settings.py").chmod(0o600)
         self._started: list[subprocess.Popen[Any]] = []
 
     @property

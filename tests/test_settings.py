@@ -42,6 +42,10 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         ({"MIRROR_PATH": "x"}, "MIRROR_PATH and MIRROR_URL must be set together"),
         ({"MIRROR_PATH": "x", "MIRROR_URL": "ftp://x"}, "MIRROR_URL: must be an http or https URL"),
         ({"UPLOAD_PATH": "uploads"}, "UPLOAD_PATH needs MIRROR_PATH"),
+        ({"TRUSTED_PROXIES": ("proxy.example",)}, "TRUSTED_PROXIES: 'proxy.example' does not appear to be"),
+        ({"WATCHER_ORIGINS": ("forum.example",)}, "WATCHER_ORIGINS: forum.example must be like https://forum.example"),
+        ({"WATCHER_ORIGINS": ("https://forum.example/",)}, "WATCHER_ORIGINS: https://forum.example/ must be like"),
+        ({"WRONG_KEYS": 0}, "WRONG_KEYS"),
         (
             {"UPLOAD_PATH": "../x", "MIRROR_PATH": "x", "MIRROR_URL": "http://x"},
             "UPLOAD_PATH: must be a folder inside MIRROR_PATH",

@@ -303,9 +303,12 @@ def redis() -> None:
 
 
 def _settings() -> "Settings":
+    """The settings, for a verb that does what the programs do, and as whom they do it."""
+    from knossosd import privileges
     from knossosd.settings import SettingsError, current
 
     try:
+        privileges.drop(current())
         return current()
     except SettingsError as error:
         raise Stop(Exit.INVALID, str(error)) from None
@@ -313,13 +316,14 @@ def _settings() -> "Settings":
 
 def _settings_of_program(name: str) -> "Settings":
     """The settings, for a program that logs from now on."""
-    from knossosd import logs
+    from knossosd import logs, privileges
+    from knossosd.settings import SettingsError, current
 
     logs.set_up(name)
     try:
-        settings = _settings()
-    except Stop as stop:
-        logging.getLogger(__name__).critical("%s", stop)
-        raise typer.Exit(stop.code) from None
-    logs.hide(settings.api_keys)
-    return settings
+        logs.hide(current().api_keys)
+        privileges.begin(current())
+    except SettingsError as error:
+        logging.getLogger(__name__).critical("%s", error)
+        raise typer.Exit(Exit.INVALID) from None
+    return current()

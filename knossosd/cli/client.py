@@ -157,7 +157,7 @@ class Server:
             answer = response.json()
         except ValueError:
             raise Stop(Exit.UNREACHABLE, f"{self.url} is not a knossosd server (status {response.status}).") from None
-        if response.status >= 500:
+        if response.status == 429 or response.status >= 500:
             raise Stop(Exit.UNREACHABLE, str(answer.get("message", f"The server failed ({response.status}).")))
         return dict(answer)
 

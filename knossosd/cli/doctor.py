@@ -12,6 +12,7 @@ from pathlib import Path
 
 import redis
 
+from knossosd import privileges
 from knossosd.conversion.sevenzip import SevenZip
 from knossosd.faults import ServerFault
 from knossosd.keyring import Keyring
@@ -20,6 +21,9 @@ from knossosd.tickets.connection import connect_once
 from knossosd.tickets.workers import Living, living
 
 ENOUGH_DISK = 5 * GIB
+OTHERS = 0o066
+"""The bits of a mode that let others look into a folder, or change it."""
+
 ENOUGH_FILES = 4096
 """Open files that a web process with a thousand watchers needs, with room to spare."""
 
@@ -43,6 +47,8 @@ def examine() -> Iterator[Check]:
         yield Check("Settings", False, str(error), "Correct the file; docs/settings.md explains every setting.")
         return
     yield Check("Settings", True, str(settings_file()))
+    yield _user(settings)
+    yield _secrets()
     keys = Keyring.from_settings(settings).all()
     yield Check("API keys", bool(keys), ", ".join(key.name for key in keys), "python knossosd.py keys add NAME")
     yield _sevenzip(settings)
@@ -53,6 +59,23 @@ def examine() -> Iterator[Check]:
     yield _port(settings)
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     yield Check("Open files", limit >= ENOUGH_FILES, str(limit), "Raise the limit (ulimit -n) for many watchers.")
+
+
+def _user(settings: Settings) -> Check:
+    """As whom the programs run; from now on, we look with that user's eyes."""
+    if privileges.stays_root(settings):
+        return Check("User", False, privileges.STAYS_ROOT, 'RUN_AS = "root" says that this is meant.')
+    try:
+        privileges.drop(settings)
+    except SettingsError as error:
+        return Check("User", False, str(error), "docs/operations.md explains what that user needs.")
+    return Check("User", True, privileges.user_name())
+
+
+def _secrets() -> Check:
+    exposed = [*privileges.exposed(), *([VAR] if VAR.exists() and VAR.stat().st_mode & OTHERS else [])]
+    found = ", ".join(map(str, exposed))
+    return Check("Secrets", not exposed, found or "closed to others", f"chmod go-rw {' '.join(map(str, exposed))}")
 
 
 def _sevenzip(settings: Settings) -> Check:

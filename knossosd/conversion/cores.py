@@ -27,7 +27,7 @@ class Cores:
     @contextmanager
     def seat(self) -> Iterator[None]:
         """Count as one reading as long as the block runs."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # whoever can open a seat can hold it
         while True:
             with tempfile.NamedTemporaryFile(prefix=PREFIX, dir=self._folder, delete=False) as seat:
                 fcntl.flock(seat, fcntl.LOCK_EX)

@@ -53,6 +53,9 @@ STORE = "knossosd:store"
 SLOT = 300
 """Seconds whose measures stand together."""
 
+REFUSALS = "knossosd:refusals"
+"""Sorted set of the addresses that were refused lately, by when that is forgiven."""
+
 
 def record(ticket: int) -> str:
     """Hash: the ticket record."""

@@ -16,6 +16,7 @@ from knossosd.settings import Settings
 from knossosd.tickets.chunked import ChunkedUploads
 from knossosd.tickets.connection import connect_once
 from knossosd.tickets.quota import UploadQuota
+from knossosd.tickets.refusals import Refusals
 from knossosd.tickets.statistics import Statistics
 from knossosd.tickets.store import Tickets
 from knossosd.tickets.wake import Wake
@@ -39,13 +40,9 @@ from knossosd.web.bodies import BodyLimit, is_large
 from knossosd.web.disk import Disk
 from knossosd.web.feed import Feed
 from knossosd.web.lookup import Lookup
+from knossosd.web.throttle import Throttle
 
 log = logging.getLogger(__name__)
-
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-}
 
 REFUSALS = {
     400: "The request cannot be read.",
@@ -64,6 +61,7 @@ def make_app(settings: Settings, tickets: Tickets, wake: Wake, feed: Feed) -> bo
     """The app. `wake` is for what workers have to do; `feed` shows events to watchers."""
     app = bottle.Bottle()
     app.install(_Border())
+    app.install(Throttle(Refusals(tickets.client, settings.wrong_keys)))
     app.install(BodyLimit())
     app.add_hook("before_request", lambda: logs.ticket.set(None))  # a connection may bring several requests
     app.default_error_handler = _refuse
@@ -75,7 +73,7 @@ def make_app(settings: Settings, tickets: Tickets, wake: Wake, feed: Feed) -> bo
     drop.install(app, settings, keyring, disk, quota)
     chunked.install(app, settings, keyring, ChunkedUploads(tickets.client, settings), wake, disk, quota)
     previews.install(app, settings, keyring, wake)
-    live.install(app, lookup, feed)
+    live.install(app, settings, lookup, feed)
     mirror.install(app, settings)
     openapi.install(app, settings)
     ops.install(app, settings, disk)
@@ -96,35 +94,23 @@ class _Border:
         def guarded(*args: Any, **kwargs: Any) -> Any:
             logs.ticket.set(kwargs.get("ticket"))
             try:
-                answer = callback(*args, **kwargs)
-                sent = answer if isinstance(answer, HTTPResponse) else bottle.response
-                for header, value in HEADERS.items():
-                    sent.set_header(header, value)
-                return answer
+                return callback(*args, **kwargs)
             except HTTPResponse:
                 raise
             except redis.RedisError as error:
                 log.error("Redis is away: %s", error)
                 message = "The server cannot reach its database. Please try again in a moment."
-                return _failure(503, message, Retry_After=str(RETRY_AFTER))
+                return refused(503, message, Retry_After=str(RETRY_AFTER))
             except Exception:  # the border: nobody else would tell the client, or the operator
                 incident = secrets.token_hex(4)
                 log.exception("incident %s: %s %s failed", incident, request.method, request.route.rule)
-                return _failure(500, f"The server failed. The operator finds the reason as incident {incident}.")
+                return refused(500, f"The server failed. The operator finds the reason as incident {incident}.")
 
         return guarded
 
 
-def _failure(status: int, message: str, **headers: str) -> HTTPResponse:
-    answer = refused(status, message, **headers)
-    answer.headers.update(HEADERS)
-    return answer
-
-
 def _refuse(error: bottle.HTTPError) -> str:
     """What Bottle itself refuses: JSON for programs, a sentence for people. Its own page would repeat the request."""
-    for header, value in HEADERS.items():
-        bottle.response.set_header(header, value)
     if is_large(request.environ):
         bottle.response.set_header("Connection", "close")
     message = REFUSALS.get(error.status_code, "The request cannot be answered.")

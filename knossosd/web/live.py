@@ -8,13 +8,14 @@ so the last id that a client has seen is always one that it can come back with.
 import json
 import logging
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import bottle
 import redis
 from bottle import HTTPResponse, request
 
+from knossosd.settings import Settings
 from knossosd.tickets import questions
 from knossosd.tickets.events import BEGINNING, Batch, Now, order_of
 from knossosd.tickets.record import State
@@ -25,17 +26,21 @@ from knossosd.web.socket import NORMAL, TRY_AGAIN, Closed, LiveSocket, text_fram
 log = logging.getLogger(__name__)
 
 
-def install(app: bottle.Bottle, lookup: Lookup, feed: Feed) -> None:
+def install(app: bottle.Bottle, settings: Settings, lookup: Lookup, feed: Feed) -> None:
     """Add the routes `/ws/watcher/<ticket>`, which only shows, and `/ws/inter/<ticket>`, which also takes answers."""
-    app.get("/ws/watcher/<ticket:int>", callback=lambda ticket: _serve(ticket, lookup, feed, interactive=False))
-    app.get("/ws/inter/<ticket:int>", callback=lambda ticket: _serve(ticket, lookup, feed, interactive=True))
+
+    def serve(ticket: int, *, interactive: bool) -> Any:
+        return _serve(ticket, settings, lookup, feed, interactive=interactive)
+
+    app.get("/ws/watcher/<ticket:int>", callback=partial(serve, interactive=False))
+    app.get("/ws/inter/<ticket:int>", callback=partial(serve, interactive=True))
 
 
-def _serve(ticket: int, lookup: Lookup, feed: Feed, *, interactive: bool) -> Any:
+def _serve(ticket: int, settings: Settings, lookup: Lookup, feed: Feed, *, interactive: bool) -> Any:
     websocket = request.environ.get("wsgi.websocket")
     if websocket is None:
         return HTTPResponse("This address is for WebSockets.", 426, {"Upgrade": "websocket"})
-    socket = LiveSocket(websocket)
+    socket = LiveSocket(websocket, settings.ping_interval)
     try:
         _Viewer(ticket, lookup, feed, socket, interactive).run(_after(request.query.get("after", "")))
     except Closed:

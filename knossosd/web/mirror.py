@@ -58,7 +58,7 @@ def _serve(root: Path, name: str) -> HTTPResponse:
     etag = f'"{stat.st_mtime_ns:x}-{stat.st_size:x}"'
     _settle_range(request.environ, (etag, formatdate(stat.st_mtime, usegmt=True)))
     kind = TYPES.get(file.suffix.lower(), "application/octet-stream")
-    answer = static_file(name, root=str(root), mimetype=kind, etag=etag, headers={"X-Content-Type-Options": "nosniff"})
+    answer = static_file(name, root=str(root), mimetype=kind, etag=etag)
     if answer.body and not isinstance(answer.body, str | bytes):
         answer.body = ThreadedPieces(answer.body)
     return answer

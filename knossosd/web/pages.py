@@ -15,7 +15,7 @@ from knossosd.web.fields import parts
 TEMPLATES = Path(__file__).parent / "templates"
 CONTENT_SECURITY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https: http: data:; "
-    "connect-src 'self' ws: wss:; base-uri 'none'; form-action 'self'"
+    "connect-src 'self' ws: wss:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 NAVIGATION = (("/converter", "Convert"), ("/tasks", "Tasks"), ("/docs/document", "Docs"))
 """What the head of every page leads to."""

@@ -23,16 +23,16 @@ from typing import IO, Any
 
 import gevent
 import redis
-from gevent.pool import Pool
-from gevent.pywsgi import WSGIServer
 
 from knossosd import parent
+from knossosd.privileges import open_private
 from knossosd.settings import VAR, Settings
 from knossosd.tickets.connection import connect, connect_once
 from knossosd.tickets.store import Tickets
 from knossosd.tickets.workers import Heartbeat
 from knossosd.web.app import make_app
 from knossosd.web.feed import Feed
+from knossosd.web.handler import Server
 from knossosd.web.socket import SERVICE_RESTART, SocketHandler, close_all
 from knossosd.web.streaming import end_all
 
@@ -41,6 +41,9 @@ log = logging.getLogger("knossosd.web")
 BACKLOG = 1024
 OPEN_FILES = 20_000
 """Files that the process may have open, if the system lets it. Every connection is one; the usual limit is 1,024."""
+
+FILES_OF_A_CONNECTION = 2
+"""The connection, and the file that it brings or fetches."""
 
 PATIENCE = 30.0
 """Seconds that a starting server waits for Redis."""
@@ -56,7 +59,7 @@ def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Ends the process with one line in the log when it cannot begin."""
     from knossosd import tasks  # its Huey instances need patched sockets as well
 
-    _allow_open_files()
+    files = _allow_open_files()
     host, port = settings.api_listen
     listener, _lock = _listen(host, port)
     client = connect(settings, "web")
@@ -65,7 +68,7 @@ def serve(settings: Settings) -> None:
     app = make_app(settings, Tickets(client, settings), tasks.wake, feed)
     gevent.get_hub().print_exception = _log_uncaught  # type: ignore[method-assign, assignment]
     options: Any = {"handler_class": SocketHandler, "log": _RequestLog(), "error_log": logging.getLogger("gevent")}
-    server = WSGIServer(listener, app, spawn=Pool(), **options)
+    server = Server(listener, app, settings, connections=files // FILES_OF_A_CONNECTION, **options)
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, gevent.spawn, _stop, server)
     parent.end_with_supervisor(signal.SIGTERM)
@@ -80,15 +83,18 @@ def serve(settings: Settings) -> None:
     log.info("stopped")
 
 
-def _allow_open_files() -> None:
+def _allow_open_files() -> int:
+    """Raise the limit to what we want, if the system lets us; returns how many files may be open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return OPEN_FILES if soft == resource.RLIM_INFINITY else soft
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted
 
 
-def _stop(server: WSGIServer) -> None:
-    """Take no more connections, and send who watches to other web processes; `serve_forever` then ends the rest."""
+def _stop(server: Server) -> None:
+    """Take no more connections, and send watchers to other web processes; `serve_forever` then ends the rest."""
     if server.closed:  # we were told before
         return
     server.stop_accepting()
@@ -105,8 +111,7 @@ def _listen(host: str, port: int) -> tuple[socket.socket, IO[str]]:
 
     A shared port would hide that another program has it, so whoever comes first must find it free.
     """
-    VAR.mkdir(mode=0o700, exist_ok=True)
-    lock = (VAR / "web.lock").open("w")
+    lock = open_private(VAR / "web.lock")
     try:
         family, address = _resolve(host, port)
         if _is_first(lock):

@@ -15,10 +15,12 @@ from typing import Any
 from weakref import WeakSet
 
 import gevent
-from gevent.pywsgi import Input, WSGIHandler
+from gevent.pywsgi import Input
 from geventwebsocket.exceptions import ProtocolError, WebSocketError
 from geventwebsocket.handler import WebSocketHandler
 from geventwebsocket.websocket import Header, WebSocket
+
+from knossosd.web.handler import Handler
 
 log = logging.getLogger("knossosd.web")
 
@@ -28,11 +30,8 @@ MAX_MESSAGE = 64 * 1024
 MAX_WAITING = 1024 * 1024
 """Bytes that may wait for a slow reader when more comes, before it is closed; it comes back and asks for the rest."""
 
-PING_INTERVAL = 20.0
-"""Seconds between two pings: less than any proxy's patience with a silent connection."""
-
-MAX_SILENCE = 2.5 * PING_INTERVAL
-"""Seconds after which a peer that answered no ping is gone."""
+PATIENCE = 2.5
+"""Pings that a peer may miss before it counts as gone."""
 
 DRAINED = 1024 * 1024
 """Bytes of a body nobody wanted that are still read, so that the client gets to see the answer."""
@@ -40,10 +39,14 @@ DRAINED = 1024 * 1024
 DRAIN_TIME = 2.0
 """Seconds that this may take."""
 
-NORMAL, PROTOCOL_ERROR, NOT_TEXT, TOO_BIG, SERVICE_RESTART, TRY_AGAIN = 1000, 1002, 1007, 1009, 1012, 1013
+NORMAL, PROTOCOL_ERROR, NO_BINARY, NOT_TEXT, TOO_BIG = 1000, 1002, 1003, 1007, 1009
+SERVICE_RESTART, TRY_AGAIN = 1012, 1013
 """Status codes of RFC 6455 for the end of a connection."""
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+
+VERSION = "13"
+"""The version of the WebSocket protocol that every browser has spoken since 2012."""
 
 _open: WeakSet["LiveSocket"] = WeakSet()
 """Every socket of this process."""
@@ -60,7 +63,7 @@ class LiveSocket:
     an idle watcher costs little and a crowd of them is served in one go.
     """
 
-    def __init__(self, websocket: WebSocket) -> None:
+    def __init__(self, websocket: WebSocket, ping_interval: float) -> None:
         self._stream = websocket.stream
         self._socket = websocket.handler.socket
         self._waiting = bytearray()
@@ -68,7 +71,8 @@ class LiveSocket:
         self._is_open = True
         self._heard = time.monotonic()
         websocket.closed = True  # the library must not say good-bye once more
-        self._pulse = gevent.get_hub().loop.timer(PING_INTERVAL, PING_INTERVAL)
+        self._max_silence = PATIENCE * ping_interval
+        self._pulse = gevent.get_hub().loop.timer(ping_interval, ping_interval)
         self._pulse.start(self._ping)
         _open.add(self)
 
@@ -86,7 +90,7 @@ class LiveSocket:
 
     def flush(self) -> None:
         """Wait until everything is written. Raises `Closed` when the peer does not take it."""
-        with gevent.Timeout(MAX_SILENCE, False):  # type: ignore[arg-type]
+        with gevent.Timeout(self._max_silence, False):  # type: ignore[arg-type]
             while self._writer:
                 self._writer.join()
             if self._is_open:
@@ -96,23 +100,21 @@ class LiveSocket:
 
     def receive(self) -> str:
         """The next text message. Raises `Closed` when there will be none."""
-        message, has_begun = bytearray(), False
+        message: bytearray | None = None
         while True:
-            opcode, payload, final = self._read_frame()
+            opcode, payload, is_final = self._read_frame()
             if opcode == PING:
                 self.offer(_frame(PONG, payload))
             elif opcode == CLOSE:
-                self.close(NORMAL)
-                raise Closed
+                self._reject(NORMAL)
             elif opcode != PONG:
-                if opcode not in ((CONTINUATION,) if has_begun else (TEXT, BINARY)):
-                    self._reject(PROTOCOL_ERROR)
-                has_begun = True
+                self._check_turn(opcode, is_begun=message is not None)
+                message = bytearray() if message is None else message
                 message += payload
                 if len(message) > MAX_MESSAGE:
                     self._reject(TOO_BIG)
-                if final:
-                    return self._decode(bytes(message))
+                if is_final:
+                    return self._decode(message)
 
     def close(self, code: int) -> None:
         """Say good-bye. The connection ends when `wait` is called, and everything that waits has been sent."""
@@ -123,7 +125,7 @@ class LiveSocket:
     def wait(self) -> None:
         """Wait until everything is written, and end the connection."""
         if self._writer:
-            self._writer.join(timeout=MAX_SILENCE)
+            self._writer.join(timeout=self._max_silence)
         self._end()
 
     def _read_frame(self) -> tuple[int, bytes, bool]:
@@ -137,14 +139,21 @@ class LiveSocket:
             if len(payload) != header.length:
                 raise Closed
             self._heard = time.monotonic()
-            return header.opcode, bytes(header.unmask_payload(payload)), bool(header.fin)
+            return header.opcode, _unmasked(payload, header.mask), bool(header.fin)
         except ProtocolError:
             self._reject(PROTOCOL_ERROR)
         except (WebSocketError, OSError, ValueError) as error:
             raise Closed from error
         raise Closed
 
-    def _decode(self, message: bytes) -> str:
+    def _check_turn(self, opcode: int, *, is_begun: bool) -> None:
+        """A message begins as text; what follows continues it."""
+        if opcode == BINARY:
+            self._reject(NO_BINARY)
+        if opcode != (CONTINUATION if is_begun else TEXT):
+            self._reject(PROTOCOL_ERROR)
+
+    def _decode(self, message: bytearray) -> str:
         try:
             return message.decode()
         except UnicodeDecodeError:
@@ -175,7 +184,7 @@ class LiveSocket:
             self._writer = None
 
     def _ping(self) -> None:
-        if time.monotonic() - self._heard > MAX_SILENCE:
+        if time.monotonic() - self._heard > self._max_silence:
             self._end()
         else:
             with suppress(Closed):
@@ -202,6 +211,13 @@ def close_all(code: int) -> None:
         socket.close(code)
 
 
+def _unmasked(payload: bytes, mask: bytes) -> bytes:
+    """All bytes in one go. The library takes them one by one, and nobody else is served meanwhile."""
+    size = len(payload)
+    repeated = (mask * (size // len(mask) + 1))[:size]
+    return (int.from_bytes(payload) ^ int.from_bytes(repeated)).to_bytes(size)
+
+
 def _frame(opcode: int, payload: bytes) -> bytes:
     header: bytes = Header.encode_header(True, opcode, b"", len(payload), 0)
     return header + payload
@@ -223,7 +239,7 @@ class PatientInput(Input):
             self.is_left = left <= 0
 
 
-class SocketHandler(WebSocketHandler):  # type: ignore[misc]
+class SocketHandler(WebSocketHandler, Handler):  # type: ignore[misc]
     """The server's handler: HTTP, and WebSockets with clean answers to bad handshakes."""
 
     def get_environ(self) -> dict[str, Any]:
@@ -240,22 +256,50 @@ class SocketHandler(WebSocketHandler):  # type: ignore[misc]
             self.close_connection = True  # the rest of the body must not be taken for the next request
 
     def run_application(self) -> Any:
-        if "HTTP_UPGRADE" in self.environ:
+        if "HTTP_UPGRADE" not in self.environ:
+            return Handler.run_application(self)  # the library takes its time to find out that it is not meant
+        with self.server.watchers.taken_by(self.environ["REMOTE_ADDR"]) as self.has_seat:
             return super().run_application()
-        return WSGIHandler.run_application(self)  # the library takes its time to find out that it is not meant
 
     def upgrade_websocket(self) -> Any:
-        if "HTTP_SEC_WEBSOCKET_KEY" in self.environ and not _is_socket_key(self.environ["HTTP_SEC_WEBSOCKET_KEY"]):
-            return self._refuse_handshake("400 Bad Request")
-        if self.environ.get("HTTP_UPGRADE", "").lower() == "websocket":
-            if self.request_version != "HTTP/1.1":
-                return self._refuse_handshake("400 Bad Request")
-            if self.server.closed:  # those who were here have just been sent away
-                return self._refuse_handshake("503 Service Unavailable")
-        answer = super().upgrade_websocket()
-        return [part.encode() for part in answer] if answer else answer
+        """The library, which says itself what it finds wrong, and repeats it, only sees what is right."""
+        if self.environ["HTTP_UPGRADE"].lower() != "websocket":
+            return None
+        problem = self._problem()
+        if problem is None:
+            return super().upgrade_websocket()
+        headers = [("Content-Type", "text/plain"), ("Connection", "close")]
+        if problem.startswith("426"):
+            headers.append(("Sec-WebSocket-Version", VERSION))
+        self.start_response(problem, headers)
+        return [b"There is no WebSocket for this handshake.\n"]
+
+    def _problem(self) -> str | None:
+        """The status with which the handshake is refused, if it is."""
+        said = self.environ.get
+        wants = {word.strip().lower() for word in said("HTTP_CONNECTION", "").split(",")}
+        if said("REQUEST_METHOD") != "GET" or self.request_version != "HTTP/1.1" or "upgrade" not in wants:
+            return "400 Bad Request"
+        if said("HTTP_SEC_WEBSOCKET_VERSION", "").strip() != VERSION:
+            return "426 Upgrade Required"
+        if not _is_socket_key(said("HTTP_SEC_WEBSOCKET_KEY", "")):
+            return "400 Bad Request"
+        if not self._may_watch(said("HTTP_ORIGIN")):
+            return "403 Forbidden"
+        if not self.has_seat:
+            return "429 Too Many Requests"
+        return "503 Service Unavailable" if self.server.closed else None  # those who were here have been sent away
+
+    def _may_watch(self, origin: str | None) -> bool:
+        """Whether pages of this site may. Programs name none, and our own pages come from the host that they ask."""
+        allowed = self.server.settings.watcher_origins
+        if allowed is None or origin is None:
+            return True
+        host = self.environ.get("HTTP_HOST", "").lower()
+        return origin.lower() in allowed or (host != "" and origin.lower() in (f"http://{host}", f"https://{host}"))
 
     def run_websocket(self) -> None:
+        self.stream.allow_all()  # pings show whether the peer is there
         # The library keeps its clients by address, which all clients behind a unix socket share.
         try:
             list(self.application(self.environ, lambda _status, _headers, _error=None: []))
@@ -265,11 +309,7 @@ class SocketHandler(WebSocketHandler):  # type: ignore[misc]
 
     def log_request(self) -> None:
         """The library would log past the server's own log, which keeps secrets out."""
-        WSGIHandler.log_request(self)
-
-    def _refuse_handshake(self, status: str) -> list[bytes]:
-        self.start_response(status, [("Content-Type", "text/plain"), ("Connection", "close")])
-        return [b"This is no WebSocket handshake.\n"]
+        Handler.log_request(self)
 
 
 def _is_socket_key(key: str) -> bool:

@@ -55,7 +55,9 @@ def verdict(frames: Sequence[Frame]) -> tuple[int, int | None]:
             return count, 1000
         if frame.opcode in (PING, PONG):
             continue
-        if frame.opcode != CONTINUATION if begun else frame.opcode not in (TEXT, BINARY):
+        if frame.opcode == BINARY:
+            return count, 1003
+        if frame.opcode != (CONTINUATION if begun else TEXT):
             return count, 1002
         message, begun = message + frame.payload, not frame.final
         if len(message) > MAX_MESSAGE:

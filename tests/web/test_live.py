@@ -14,6 +14,7 @@ from knossosd.conversion.observer import FileProgress, Level, Snapshot, Stage
 from knossosd.tickets.ending import Outcome
 from knossosd.tickets.execution import MAX_LOG_LINES, Execution
 from knossosd.tickets.store import Receipt, Tickets
+from tests import checkouts
 from tests.checkouts import Checkout, wait_until
 
 
@@ -206,9 +207,9 @@ def test_a_broken_connection_to_redis_costs_watchers_nothing(
         assert watcher.lines == [f"INFO: {number}" for number in range(4)]
 
 
-def handshake(web: Checkout, *lines: str) -> socket.socket:
+def handshake(web: Checkout, *lines: str, line: str = "GET /ws/watcher/5 HTTP/1.1", host: str = "x") -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", web.port), timeout=10)
-    connection.sendall("\r\n".join(["GET /ws/watcher/5 HTTP/1.1", "Host: x", *lines, "", ""]).encode())
+    connection.sendall("\r\n".join([line, f"Host: {host}", *lines, "", ""]).encode())
     return connection
 
 
@@ -217,11 +218,124 @@ GOOD = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"
 
 
 @pytest.mark.parametrize(
-    "key", ["Sec-WebSocket-Key: x", "Sec-WebSocket-Key: !!!", "Sec-WebSocket-Key: " + "A" * 100, "X: y"]
+    ("lines", "status"),
+    [
+        *[
+            ((*GOOD[:3], f"Sec-WebSocket-Key: {key}"), 400)
+            for key in ("x", "!!!", "A" * 100, "", "dGhlIHNhbXBsZSBub25jZQ")
+        ],
+        (GOOD[:3], 400),
+        ((GOOD[0], *GOOD[2:]), 400),
+        ((GOOD[0], "Connection: keep-alive", *GOOD[2:]), 400),
+        ((*GOOD[:2], GOOD[3]), 426),
+        *[((*GOOD[:2], f"Sec-WebSocket-Version: {version}", GOOD[3]), 426) for version in ("8", "14", "mark9")],
+    ],
 )
-def test_a_bad_handshake_is_answered_cleanly(web: Checkout, key: str) -> None:
-    with handshake(web, *GOOD[:3], key) as connection:
-        assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+def test_a_bad_handshake_is_answered_cleanly(web: Checkout, lines: tuple[str, ...], status: int) -> None:
+    with handshake(web, *lines) as connection:
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert (b"\r\nSec-WebSocket-Version: 13\r\n" in answer) == (status == 426)
+    assert b"nosniff" in answer
+    assert b"mark9" not in answer
+
+
+@pytest.mark.parametrize(
+    "line", ["POST /ws/watcher/5 HTTP/1.1", "GET /ws/watcher/5 HTTP/1.0", "PUT /ws/watcher/5 HTTP/1.1"]
+)
+def test_only_a_get_of_today_opens_a_websocket(web: Checkout, line: str) -> None:
+    with handshake(web, *GOOD, line=line) as connection:
+        assert connection.recv(12) == b"HTTP/1.1 400"
+
+
+def test_what_is_right_but_spelled_in_another_way_is_taken(web: Checkout, receipt: Receipt) -> None:
+    lines = (
+        "upgrade: WebSocket",
+        "connection: keep-alive, UPGRADE",
+        "sec-websocket-version: 13",
+        GOOD[3].lower()[:18] + GOOD[3][18:],
+    )
+    with handshake(web, *lines, line=f"GET /ws/watcher/{receipt.ticket} HTTP/1.1") as connection:
+        assert connection.recv(12) == b"HTTP/1.1 101"
+
+
+@pytest.fixture(scope="module")
+def choosy(valkey: str) -> Iterator[Checkout]:
+    """A web process that only lets some sites watch, and holds few watchers, who have to be there."""
+    limits = {"WATCHER_ORIGINS": ("https://Forum.example",), "WATCHERS_PER_ADDRESS": 2, "PING_INTERVAL": 0.2}
+    with checkouts.checkout(REDIS=valkey, TRUSTED_PROXIES=("127.0.0.1",), **limits) as copy:
+        copy.start_web()
+        yield copy
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("https://forum.example", 101),
+        ("http://own.example", 101),
+        ("https://OWN.example", 101),
+        (None, 101),
+        ("http://forum.example", 403),
+        ("https://forum.example.evil.example", 403),
+        ("https://forum.example:8443", 403),
+        ("https://evil.example", 403),
+        ("null", 403),
+        ("", 403),
+        ("[", 403),
+        ("http://[", 403),
+        ("http://", 403),
+    ],
+)
+def test_only_pages_of_chosen_sites_may_watch(
+    choosy: Checkout, receipt: Receipt, origin: str | None, status: int
+) -> None:
+    lines = [] if origin is None else [f"Origin: {origin}"]
+    line = f"GET /ws/watcher/{receipt.ticket} HTTP/1.1"
+    with handshake(choosy, *GOOD, *lines, line=line, host="own.example") as connection:
+        assert connection.recv(12) == b"HTTP/1.1 %d" % status
+
+
+def test_pages_of_all_sites_may_watch_unless_the_operator_chooses(web: Checkout, receipt: Receipt) -> None:
+    line = f"GET /ws/watcher/{receipt.ticket} HTTP/1.1"
+    with handshake(web, *GOOD, "Origin: https://any.example", line=line) as connection:
+        assert connection.recv(12) == b"HTTP/1.1 101"
+
+
+def test_an_address_has_so_many_watchers(choosy: Checkout, receipt: Receipt) -> None:
+    line = f"GET /ws/watcher/{receipt.ticket} HTTP/1.1"
+
+    def watch(address: str) -> socket.socket:
+        return handshake(choosy, *GOOD, f"X-Forwarded-For: {address}", line=line)
+
+    with watch("192.0.2.1") as first, watch("192.0.2.1") as second, watch("192.0.2.1") as third:
+        assert [one.recv(12) for one in (first, second, third)] == [b"HTTP/1.1 101", b"HTTP/1.1 101", b"HTTP/1.1 429"]
+        with watch("192.0.2.2") as other:
+            assert other.recv(12) == b"HTTP/1.1 101"
+
+    def has_room() -> bool:
+        with watch("192.0.2.1") as again:
+            return again.recv(12) == b"HTTP/1.1 101"
+
+    wait_until(has_room, "the seats of who has left are free")
+
+
+def test_a_peer_that_answers_no_ping_is_sent_away(choosy: Checkout, receipt: Receipt) -> None:
+    line = f"GET /ws/watcher/{receipt.ticket} HTTP/1.1"
+    with handshake(choosy, *GOOD, line=line) as connection:
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert received.startswith(b"HTTP/1.1 101")
+    assert b"\x89\x00" in received, "it was asked"
+
+
+def test_a_peer_that_answers_pings_stays(choosy: Checkout, receipt: Receipt, execution: Execution) -> None:
+    connection = websocket.create_connection(f"ws://127.0.0.1:{choosy.port}/ws/watcher/{receipt.ticket}", timeout=10)
+    for _ in range(10):
+        while connection.recv_data(control_frame=True)[0] != websocket.ABNF.OPCODE_PING:
+            pass
+    execution.log(Level.INFO, "still here")
+    while b"still here" not in connection.recv_data(control_frame=True)[1]:
+        pass
+    connection.close()
 
 
 def test_a_plain_request_is_told_to_upgrade(web: Checkout) -> None:
@@ -236,6 +350,14 @@ def test_a_plain_request_is_told_to_upgrade(web: Checkout) -> None:
         (b"\xf1\x82\x00\x00\x00\x00hi", 1002),
         (b"\x81\xff" + (2**40).to_bytes(8, "big") + bytes(4), 1009),
         (b"\x81\x81\x00\x00\x00\x00\xff", 1007),
+        (b"\x82\x82\x00\x00\x00\x00hi", 1003),
+        (b"\x80\x82\x00\x00\x00\x00hi", 1002),
+        (b"\x01\x82\x00\x00\x00\x00hi\x81\x82\x00\x00\x00\x00hi", 1002),
+        (b"\x83\x80\x00\x00\x00\x00", 1002),
+        (b"\x8b\x80\x00\x00\x00\x00", 1002),
+        (b"\x09\x80\x00\x00\x00\x00", 1002),
+        (b"\x89\xfe\x01\x00\x00\x00\x00\x00", 1002),
+        (b"\x01\x80\x00\x00\x00\x00" + (b"\x00\xfe\x40\x00" + bytes(4) + b"x" * 2**14) * 5, 1009),
         (b"\x88\x80\x00\x00\x00\x00", 1000),
     ],
 )
@@ -248,6 +370,24 @@ def test_bad_frames_end_in_a_clean_close(
         answer = raw.recv(100)
         assert answer == b"\x88\x02" + code.to_bytes(2, "big")
         assert raw.recv(100) == b""
+
+
+def test_a_message_may_come_in_pieces(web: Checkout, receipt: Receipt, execution: Execution) -> None:
+    """Also in thousands of empty ones, with pings between them."""
+    answers: list[str | None] = []
+    with watching(web, receipt.ticket, "inter") as watcher:
+        asking = threading.Thread(target=lambda: answers.append(execution.ask("https://host.example/c.png")))
+        asking.start()
+        watcher.until("captcha")
+        message, mask = '["captcha_response", ["schön"]]'.encode(), b"\x01\x02\x03\x04"
+        pieces = [message[:24], *[b""] * 5000, message[24:27], message[27:]]
+        for number, piece in enumerate(pieces):
+            opcode = (number == 0) | (0x80 if number == len(pieces) - 1 else 0)
+            masked = bytes(byte ^ mask[index % 4] for index, byte in enumerate(piece))
+            ping = b"\x89\x80" + mask if number in (1, 5001) else b""
+            watcher.connection.sock.sendall(bytes([opcode, 0x80 | len(piece)]) + mask + masked + ping)
+        asking.join(10)
+    assert answers == ["schön"]
 
 
 def test_a_ping_is_answered(web: Checkout, receipt: Receipt, execution: Execution) -> None:

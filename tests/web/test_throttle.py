@@ -1,0 +1,97 @@
+"""Who guesses keys and tokens has to wait, whichever web process and whichever door he tries."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from knossosd.tickets import keys
+from tests import checkouts
+from tests.checkouts import KEY, Checkout
+from tests.web.test_api import DOCUMENT, request
+
+GUESSES = 4
+
+
+@pytest.fixture(scope="module")
+def guarded(valkey: str) -> Iterator[Checkout]:
+    """Two web processes behind a proxy, which is played by the tests."""
+    with checkouts.checkout(REDIS=valkey, WRONG_KEYS=GUESSES, TRUSTED_PROXIES=("127.0.0.1",)) as copy:
+        copy.start_web()
+        copy.start_web()
+        yield copy
+
+
+def submit(web: Checkout, key: str, address: str) -> tuple[int, str, dict[str, str]]:
+    body = json.dumps({"passwd": key, "data": DOCUMENT})
+    headers = {"Content_Type": "application/json", "X_Forwarded_For": address}
+    return request(web, "POST", "/api/converter/request", body, **headers)
+
+
+def test_a_guesser_has_to_wait_and_nobody_else(guarded: Checkout, redis_client: redis.Redis) -> None:
+    for number in range(GUESSES):
+        assert submit(guarded, f"guess-{number}", "192.0.2.1")[:2] == (403, "Access denied")
+    for key in ("guess", KEY):  # the right one, too, or it would be known
+        status, text, headers = submit(guarded, key, "192.0.2.1")
+        assert (status, json.loads(text)["error"]) == (429, True)
+        assert 0 < int(headers["retry-after"]) <= 60
+    assert submit(guarded, KEY, "192.0.2.2")[0] == 200
+    assert submit(guarded, KEY, "192.0.2.1, 192.0.2.2")[0] == 200, "the client writes what it likes before"
+    assert submit(guarded, KEY, "192.0.2.2, 192.0.2.1")[0] == 429
+    redis_client.zincrby(keys.REFUSALS, -60, "192.0.2.1")  # as if a minute had passed
+    assert submit(guarded, KEY, "192.0.2.1")[0] == 200
+
+
+def test_right_keys_cost_nothing(guarded: Checkout, redis_client: redis.Redis) -> None:
+    for _ in range(3 * GUESSES):
+        assert submit(guarded, KEY, "192.0.2.1")[0] == 200
+    assert not redis_client.exists(keys.REFUSALS)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "authorization"),
+    [
+        ("GET", "/api/list_tasks", None, "Bearer guess"),
+        ("POST", "/api/tasks/{ticket}/remove", "", "Basic Z3Vlc3M6Z3Vlc3M="),
+        ("POST", "/api/converter/retrieve", "ticket={ticket}&token=guess", None),
+        ("POST", "/api/converter/cancel", "ticket={ticket}&token=guess", None),
+        ("POST", "/drop/17/guess/0", "", None),
+        ("POST", "/drop/17/-/0", "", "Bearer guess"),
+    ],
+)
+def test_every_door_counts(
+    guarded: Checkout, redis_client: redis.Redis, method: str, path: str, body: str | None, authorization: str | None
+) -> None:
+    ticket = json.loads(submit(guarded, KEY, "192.0.2.2")[1])["ticket"]
+    path, body = path.format(ticket=ticket), body and body.format(ticket=ticket)
+    headers = {"X_Forwarded_For": "192.0.2.1"} | ({"Authorization": authorization} if authorization else {})
+    answers = [request(guarded, method, path, body, **headers) for _ in range(GUESSES + 1)]
+    assert {status for status, _, _ in answers[:-1]} <= {401, 403}
+    assert answers[-1][0] == 429
+    assert ("access-control-allow-origin" in answers[-1][2]) == path.startswith("/drop")
+    assert submit(guarded, KEY, "192.0.2.1")[0] == 429, "it is one debt for all doors"
+
+
+def test_who_only_looks_is_not_asked(guarded: Checkout, redis_client: redis.Redis) -> None:
+    for _ in range(2 * GUESSES):
+        assert request(guarded, "GET", "/api/list_tasks", X_Forwarded_For="192.0.2.1")[0] == 401
+    for number in range(GUESSES):
+        submit(guarded, f"guess-{number}", "192.0.2.1")
+    for path in ("/", "/healthz", "/static/converter.js", "/schema.json"):
+        assert request(guarded, "GET", path, X_Forwarded_For="192.0.2.1")[0] == 200
+    assert request(guarded, "OPTIONS", "/drop/1/x/0", X_Forwarded_For="192.0.2.1")[0] == 200
+
+
+def test_the_log_names_the_client_and_not_the_proxy(guarded: Checkout) -> None:
+    request(guarded, "GET", "/converter", X_Forwarded_For="192.0.2.77")
+    checkouts.wait_until(lambda: "192.0.2.77 - - " in guarded.logs(), "the request is logged")
+
+
+def test_the_command_line_says_when_to_try_again(guarded: Checkout, redis_client: redis.Redis) -> None:
+    (guarded.folder / "mod.json").write_text(DOCUMENT)
+    arguments = ("submit", "mod.json", "out.json", "--server", guarded.url, "--key", "guess")
+    assert {guarded.verb(*arguments).returncode for _ in range(GUESSES)} == {4}
+    refused = guarded.verb(*arguments)
+    assert refused.returncode == 3
+    assert "Try again in" in refused.stderr
