@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 import gevent
+from gevent.util import wrap_errors
 
 from knossosd.settings import MIB, Settings
 from knossosd.tickets.connection import GLANCE
@@ -20,8 +21,12 @@ Result = TypeVar("Result")
 
 
 def in_thread(work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-    """The result of `work`, which uses the disk or takes long, from a thread of its own."""
-    return gevent.get_hub().threadpool.apply(work, args, kwargs)  # type: ignore[no-any-return, unused-ignore]
+    """The result of `work`, which uses the disk or takes long, from a thread of its own. Raises what `work` raises."""
+    # gevent would write a trace of what is raised in its threads, although the caller gets to hear of it.
+    outcome = gevent.get_hub().threadpool.apply(wrap_errors((Exception,), work), args, kwargs)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome  # type: ignore[no-any-return, unused-ignore]
 
 
 class Disk:

@@ -3,7 +3,6 @@
 from typing import Any
 
 import bottle
-import gevent
 from bottle import HTTPResponse, request
 
 from knossosd.conversion.previews import Previews
@@ -13,6 +12,7 @@ from knossosd.settings import Settings
 from knossosd.tickets.wake import Wake
 from knossosd.web.access import key_of
 from knossosd.web.answers import json_answer, refused
+from knossosd.web.disk import in_thread
 from knossosd.web.forms import FormError, read_form
 
 MAX_FORM = 4096
@@ -37,7 +37,7 @@ class _Previews:
         previews = self._previews_of(sha256)
         if isinstance(previews, HTTPResponse):
             return previews
-        return _answer(_in_thread(previews.find, sha256))
+        return _answer(in_thread(previews.find, sha256))
 
     def make(self, sha256: str) -> HTTPResponse:
         """The same, but a worker makes one when there is none, or an error. `filename` is what the upload is called."""
@@ -50,9 +50,9 @@ class _Previews:
             return refused(400, str(error))
         if not is_safe_component(str(filename)):
             return refused(400, "This file name cannot be used on every system.")
-        preview = _in_thread(previews.find, sha256)
+        preview = in_thread(previews.find, sha256)
         if preview is None or "error" in preview:
-            _in_thread(previews.forget, sha256)
+            in_thread(previews.forget, sha256)
             preview = None
             self.wake.reader(sha256, str(filename))
         return _answer(preview)
@@ -61,14 +61,9 @@ class _Previews:
         """The previews, when the upload is there and the key is good, or else the answer."""
         if not key_of(request.environ, self.keyring, Scope.UPLOAD):
             return HTTPResponse("Access denied", 403)
-        if self.previews is None or not _in_thread(self.previews.is_upload, sha256):
+        if self.previews is None or not in_thread(self.previews.is_upload, sha256):
             return refused(404, "There is no such upload (any more).")
         return self.previews
-
-
-def _in_thread(look: Any, sha256: str) -> Any:
-    """Disks would hold up every other connection."""
-    return gevent.get_hub().threadpool.apply(look, (sha256,))
 
 
 def _answer(preview: dict[str, Any] | None) -> HTTPResponse:
