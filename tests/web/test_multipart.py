@@ -16,7 +16,8 @@ BOUNDARY = "b-u"
 
 # What looks like the end of the file, almost.
 almost = st.sampled_from([b"\r\n", b"\r\n--", b"\r\n--b-", b"--b-u", b"\r\n--b-v", b"\r", b"\n", b"-", b"\x00"])
-contents = st.lists(almost | st.binary(max_size=20), max_size=12).map(b"".join)
+MAGIC = b"7z\xbc\xaf\x27\x1c"
+contents = st.lists(almost | st.binary(max_size=20), max_size=12).map(lambda parts: MAGIC + b"".join(parts))
 labels = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x2FF, exclude_characters='"\\\x7f'), max_size=20)
 
 
