@@ -1,4 +1,4 @@
-"""Uploads, and the mirror."""
+"""Uploads, what they hold, and the mirror."""
 
 from knossosd.settings import Settings
 from knossosd.web.drop import BOUND
