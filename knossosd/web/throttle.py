@@ -48,5 +48,10 @@ class Throttle:
 
 
 def _shows_secret(environ: Mapping[str, Any]) -> bool:
-    """Whether the request brings something that may be refused: in its body, or in the header for it."""
+    """Whether the request brings something that may be refused: in its body, or in the header for it.
+
+    Browsers send a password that they remember with the handshake of a WebSocket, too. Nobody looks at it there.
+    """
+    if environ.get("wsgi.websocket") is not None:
+        return False
     return environ["REQUEST_METHOD"] == "POST" or "HTTP_AUTHORIZATION" in environ

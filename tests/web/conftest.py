@@ -14,7 +14,8 @@ from tests.checkouts import Checkout
 @pytest.fixture(scope="package")
 def web(valkey: str) -> Iterator[Checkout]:
     """A running web process."""
-    with checkouts.checkout(REDIS=valkey, MAX_CONTENT_LENGTH=3_000_000, MAX_DOCUMENT_SIZE=200_000) as copy:
+    limits = {"MAX_CONTENT_LENGTH": 3_000_000, "MAX_UPLOAD_SIZE": 100_000_000, "MAX_DOCUMENT_SIZE": 200_000}
+    with checkouts.checkout(REDIS=valkey, **limits) as copy:
         copy.start_web()
         yield copy
 

@@ -1,15 +1,18 @@
 """Who guesses keys and tokens has to wait, whichever web process and whichever door he tries."""
 
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
 import redis
 
+from knossosd.settings import DAY
 from knossosd.tickets import keys
 from tests import checkouts
 from tests.checkouts import KEY, Checkout
 from tests.web.test_api import DOCUMENT, request
+from tests.web.test_live import GOOD, handshake
 
 GUESSES = 4
 
@@ -71,6 +74,15 @@ def test_every_door_counts(
     assert answers[-1][0] == 429
     assert ("access-control-allow-origin" in answers[-1][2]) == path.startswith("/drop")
     assert submit(guarded, KEY, "192.0.2.1")[0] == 429, "it is one debt for all doors"
+
+
+def test_whoever_watches_needs_no_key_whatever_the_browser_sends(guarded: Checkout, redis_client: redis.Redis) -> None:
+    redis_client.zadd(keys.REFUSALS, {"127.0.0.1": time.time() + DAY})
+    assert request(guarded, "GET", "/api/list_tasks", Authorization=f"Bearer {KEY}")[0] == 429
+    with handshake(guarded, *GOOD, "Authorization: Basic Z3Vlc3M6Z3Vlc3M=") as connection:
+        seen = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert seen.startswith(b"HTTP/1.1 101 ")
+    assert b'["task_status", ["missing"]]' in seen
 
 
 def test_who_only_looks_is_not_asked(guarded: Checkout, redis_client: redis.Redis) -> None:

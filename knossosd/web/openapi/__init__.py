@@ -4,8 +4,9 @@ What each route takes, and every answer that it may give, stands here as data. T
 does not exist, and hold the answers of a running server against what is said.
 
 conversions.py  submitting, retrieving and watching
-files.py        uploads and the mirror
-operators.py    the monitor, and whether the server is well
+files.py        uploads, what they hold, and the mirror
+chunked.py      uploads in parts
+operators.py    the monitor, numbers, and whether the server is well
 pages.py        pages, and facts for programs
 writing.py      how operations and answers are written;  shapes.py  the shapes of bodies
 """
@@ -17,12 +18,19 @@ import bottle
 from knossosd import __version__
 from knossosd.keyring import Scope
 from knossosd.settings import Settings
+from knossosd.web.openapi.chunked import CHUNKED
 from knossosd.web.openapi.conversions import CONVERSIONS, SOCKETS
-from knossosd.web.openapi.files import UPLOADS, mirror
+from knossosd.web.openapi.files import PREVIEWS, UPLOADS, mirror
 from knossosd.web.openapi.operators import HEALTH, monitor
 from knossosd.web.openapi.pages import FACTS, PAGES
 from knossosd.web.openapi.shapes import shapes
-from knossosd.web.openapi.writing import JSON, KEY_SCHEMES, Part
+from knossosd.web.openapi.writing import ANSWERS, JSON, KEY_SCHEMES, TOKEN_SCHEMES, Part
+
+DESCRIPTION = (
+    f"Keys are good for some of: {', '.join(Scope)}. Faults are data, with a code and a hint. "
+    "Whatever the address, a head of a request that makes no sense (400), is too slow (408) or too long (431), and one "
+    "connection too many (429), are answered without a body, and the connection is closed."
+)
 
 
 def install(app: bottle.Bottle, settings: Settings) -> None:
@@ -43,7 +51,7 @@ def describe(settings: Settings) -> Part:
         "info": {
             "title": "knossosd",
             "summary": "Turns FreeSpace Open repo documents into generated repo documents.",
-            "description": f"Keys are good for some of: {', '.join(Scope)}. Faults are data, with a code and a hint.",
+            "description": DESCRIPTION,
             "version": __version__,
         },
         "servers": [{"url": "/"}],
@@ -51,11 +59,17 @@ def describe(settings: Settings) -> Part:
             **CONVERSIONS,
             **SOCKETS,
             **UPLOADS,
+            **CHUNKED,
+            **PREVIEWS,
             **mirror(settings),
             **monitor(settings),
             **HEALTH,
             **FACTS,
             **PAGES,
         },
-        "components": {"securitySchemes": KEY_SCHEMES, "schemas": shapes()},
+        "components": {
+            "securitySchemes": {**KEY_SCHEMES, **TOKEN_SCHEMES},
+            "responses": ANSWERS,
+            "schemas": shapes(),
+        },
     }

@@ -1,18 +1,24 @@
-"""Uploads, and the mirror."""
+"""Uploads, what they hold, and the mirror."""
 
 from knossosd.settings import Settings
 from knossosd.web.drop import BOUND
 from knossosd.web.mirror import served_at
-from knossosd.web.openapi.shapes import count, shape, text
+from knossosd.web.openapi.shapes import SHA256, count, shape, text
 from knossosd.web.openapi.writing import (
     ANY,
+    FORMS,
     FROM_ANYWHERE,
     HTML,
+    JSON,
+    KEY,
+    LATER,
     NO_PAGE,
     TEXT,
+    THROTTLED,
     Part,
     does,
     gives,
+    gives_either,
     in_header,
     in_path,
     takes,
@@ -41,6 +47,9 @@ UPLOADS: Part = {
                 "404": gives("Nothing is here.", text(), TEXT),
                 "411": gives("The length is not said.", shape("Error"), headers=FROM_ANYWHERE),
                 "413": gives("Too large.", shape("Error"), headers=FROM_ANYWHERE),
+                "429": gives_either(
+                    gives("The key has reached its quota.", shape("Error"), headers=LATER | FROM_ANYWHERE), THROTTLED
+                ),
                 "507": gives("There is no room.", shape("Error"), headers=FROM_ANYWHERE),
             },
             *PERMISSION,
@@ -51,6 +60,27 @@ UPLOADS: Part = {
             "What browsers ask before they upload from another site.",
             {"200": gives("They may.", text(), ANY, headers=FROM_ANYWHERE), **NO_PAGE},
             *PERMISSION,
+        ),
+    },
+}
+
+PREVIEW: Part = {
+    "200": gives("What the upload holds.", shape("Preview")),
+    "202": gives("There is none yet.", shape("NoPreview")),
+    "403": gives("No key that may upload.", text(), HTML),
+    "404": gives("No such upload.", shape("Error")),
+}
+BY_SHA256 = in_path("sha256", SHA256)
+
+PREVIEWS: Part = {
+    "/api/uploads/{sha256}/preview": {
+        "get": does("What an upload holds.", PREVIEW, BY_SHA256, key=KEY),
+        "post": does(
+            "The same, and have it read if there is nothing yet.",
+            {**PREVIEW, "400": gives("No file can have this name.", shape("Error"))},
+            BY_SHA256,
+            body=takes("Named", *FORMS, JSON),
+            key=KEY,
         ),
     },
 }
