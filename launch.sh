@@ -98,7 +98,7 @@ wait_until_ready() {
 
 convert_example() {
   echo "Packing the example mod and converting it:"
-  mkdir -p var/demo
+  mkdir -p -m 700 var/demo
   rm -f var/demo/*
   sevenzip=$(python -c 'from knossosd.conversion.sevenzip import SevenZip; print(SevenZip().program)')
   (cd examples/shiny_test_mod && "$sevenzip" a -bd ../../var/demo/shiny_core.7z mod.ini data/tables > /dev/null)

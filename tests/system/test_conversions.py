@@ -160,7 +160,7 @@ def test_the_doctor_finds_a_running_installation_in_order(installation: Checkout
 
 
 def test_the_demo_document_is_in_order(installation: Checkout) -> None:
-    (installation.folder / "var" / "demo").mkdir(parents=True, exist_ok=True)
+    (installation.folder / "var" / "demo").mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in ("shiny_core.7z", "shiny_missions.7z"):
         archives.pack(installation.folder / "var" / "demo" / name, {"mod.ini": b"x"})
     checked = installation.verb("check", "examples/mod.json", "--json")
