@@ -45,6 +45,7 @@ def test_others_can_read_the_mirror_and_nothing_else(installation: Checkout, hos
             assert mode & 0o066 == 0, f"{path} {mode:o}"
     for name in ("supervisor.sock", "redis.sock", "log", "redis"):
         assert stat.S_IMODE((var / name).stat().st_mode) == 0o700, name
+    assert stat.S_IMODE((mirror / ".published").stat().st_mode) == 0o700
     published = mirror / "public" / "1.0.0" / "core.7z"
     assert published.stat().st_mode & 0o004
     assert reachable(published, var)
