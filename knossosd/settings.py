@@ -215,9 +215,9 @@ class Settings(BaseModel):
         """Relative paths are relative to the checkout, whatever the working directory is."""
         return None if path is None else (CHECKOUT / path.expanduser())
 
-    @field_validator("metrics_networks")
+    @field_validator("metrics_networks", "trusted_proxies")
     @classmethod
-    def networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+    def addresses_or_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
         for network in networks:
             ip_network(network, strict=False)  # whose ValueError says what is wrong
         return networks
@@ -230,13 +230,6 @@ class Settings(BaseModel):
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
             raise ValueError("must be an http or https URL")
         return url.rstrip("/")
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def addresses_or_networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
-        for proxy in proxies:
-            ip_network(proxy, strict=False)
-        return proxies
 
     @field_validator("watcher_origins")
     @classmethod

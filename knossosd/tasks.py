@@ -68,6 +68,9 @@ FINISHERS = 2
 
 _finishing = threading.BoundedSemaphore(FINISHERS)
 
+_sweeping = threading.Lock()
+"""A disk that hangs would else take one thread of `upkeep` after the other, and none would look after tickets."""
+
 huey = Queue("knossosd.convert", "worker", settings)
 upkeep = Queue("knossosd.upkeep", "upkeep", settings)
 
@@ -171,13 +174,22 @@ def sample() -> None:
 
 @upkeep.periodic_task(crontab(minute="*/10"), name="sweep")
 def sweep() -> None:
-    """Remove left-over work files, uploads that nobody used, and what need not be remembered; note how much stays."""
-    for what, gone in tidying.tidy(settings).items():
-        if gone:
-            size, paths = sum(one.size for one in gone), examples([str(one.path) for one in gone])
-            log.info("removed %d %s, %d bytes: %s", len(gone), what, size, paths)
-    outbox().trim()
-    _statistics().note_store(StoreSize(*Store(settings.store_path).extent()))
+    """Remove left-over work files, uploads that nobody used, and what need not be remembered; note how much stays.
+
+    One thread does it, also when that takes longer than until the next time.
+    """
+    if not _sweeping.acquire(blocking=False):
+        log.warning("the sweep before this one is not over: is the disk slow, or gone?")
+        return
+    try:
+        for what, gone in tidying.tidy(settings).items():
+            if gone:
+                size, paths = sum(one.size for one in gone), examples([str(one.path) for one in gone])
+                log.info("removed %d %s, %d bytes: %s", len(gone), what, size, paths)
+        outbox().trim()
+        _statistics().note_store(StoreSize(*Store(settings.store_path).extent()))
+    finally:
+        _sweeping.release()
 
 
 @upkeep.periodic_task(crontab(hour="3", minute="17"), name="verify")

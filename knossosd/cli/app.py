@@ -85,15 +85,16 @@ def convert(
 
     Example: [cyan]python knossosd.py convert mod.json generated.json[/cyan]
     """
+    from knossosd import privileges
     from knossosd.cli import convert as verb
     from knossosd.settings import Settings, SettingsError, load, parse, settings_file
 
     try:
+        settings = load(settings_file()) if settings_file().exists() else Settings()
+        privileges.drop(settings)
         if mirror or mirror_url:
             chosen = {"MIRROR_PATH": mirror and mirror.absolute(), "MIRROR_URL": mirror_url}
             settings = parse(chosen, "--mirror and --mirror-url")
-        else:
-            settings = load(settings_file()) if settings_file().exists() else Settings()
     except SettingsError as error:
         raise Stop(Exit.INVALID, str(error)) from None
     verb.run(source, target, settings, quiet=quiet, cache=cache)

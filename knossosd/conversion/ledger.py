@@ -97,9 +97,13 @@ class Ledger:
                 self._write(after)
             return after
 
+    def make(self) -> None:
+        """Make the folder, for its owner alone: links may hold secrets, and whoever can open a lock can hold it."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.make()
         with (self.folder / LOCK).open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield

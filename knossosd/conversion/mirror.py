@@ -82,7 +82,7 @@ class Mirror:
         with ExitStack() as held:
             try:
                 with telling_of_a_full_disk():
-                    self.ledger.folder.mkdir(parents=True, exist_ok=True)
+                    self.ledger.make()
                     for name in sorted({_lock_of(mod) for mod in mods}):  # nobody waits for who waits for him
                         _wait_for(held.enter_context((self.ledger.folder / name).open("a")), check)
             except OSError as error:

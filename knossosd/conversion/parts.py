@@ -65,7 +65,7 @@ class PartFiles:
     def reserve(self, name: str, size: int) -> None:
         """Make a file of `size` bytes, which has its room on the disk although nothing was written yet."""
         folder = self.folder / name
-        folder.mkdir(parents=True)
+        folder.mkdir(mode=0o700, parents=True)  # whoever can open the lock can hold it
         try:
             (folder / LOCK).touch()
             with (folder / OPEN).open("xb") as file:

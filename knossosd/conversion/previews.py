@@ -63,8 +63,10 @@ class Previews:
         self.cache.forget(KIND, sha256)
 
     def make(self, sha256: str, filename: str, toolbox: Toolbox) -> None:
-        """Read the upload, which a document would call `filename`. It ends within a second when this thread is
-        interrupted, and leaves nothing behind but the preview."""
+        """Read the upload, which a document would call `filename`, unless that was done since somebody asked. It ends
+        within a second when this thread is interrupted, and leaves nothing behind but the preview."""
+        if self.find(sha256) is not None:
+            return
         with ThreadPoolExecutor(1, "preview") as thread, Errand().limited(toolbox.timeout, Cancelled) as errand:
             thread.submit(self._make, sha256, filename, toolbox, errand).result()
 

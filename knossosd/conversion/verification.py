@@ -137,7 +137,7 @@ class Verification:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        self._mirror.ledger.folder.mkdir(parents=True, exist_ok=True)
+        self._mirror.ledger.make()
         with (self._mirror.ledger.folder / LOCK).open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

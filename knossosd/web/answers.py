@@ -26,9 +26,15 @@ def denied() -> HTTPResponse:
     return HTTPResponse("Access denied", 401, {"WWW-Authenticate": 'Basic realm="knossosd"'})
 
 
+class NoGuess(HTTPResponse):  # type: ignore[misc, unused-ignore]
+    """A refusal that says nothing of the key or token that came along, and is not held against who sent it."""
+
+
 def foreign() -> HTTPResponse:
-    """What pages of other sites get of what is for operators."""
-    return refused(403, "This cannot be asked for by a page of another site.")
+    """What pages of other sites get of what is for operators. Browsers ask in the name of people who know nothing of
+    it."""
+    message = {"error": True, "message": "This cannot be asked for by a page of another site."}
+    return NoGuess(json.dumps(message), 403, {"Content-Type": "application/json"})
 
 
 def json_answer(status: int, body: dict[str, Any], **headers: str) -> HTTPResponse:

@@ -23,10 +23,11 @@ Result = TypeVar("Result")
 def in_thread(work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
     """The result of `work`, which uses the disk or takes long, from a thread of its own. Raises what `work` raises."""
     # gevent would write a trace of what is raised in its threads, although the caller gets to hear of it.
-    outcome = gevent.get_hub().threadpool.apply(wrap_errors((Exception,), work), args, kwargs)
+    # Bottle's answers are exceptions, too: what is returned stands in a list, and so is not raised.
+    outcome = gevent.get_hub().threadpool.apply(wrap_errors((Exception,), lambda: [work(*args, **kwargs)]))
     if isinstance(outcome, Exception):
         raise outcome
-    return outcome  # type: ignore[no-any-return, unused-ignore]
+    return outcome[0]  # type: ignore[no-any-return, unused-ignore]
 
 
 class Disk:

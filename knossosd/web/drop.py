@@ -33,6 +33,7 @@ from knossosd.settings import Settings
 from knossosd.tickets.quota import UploadQuota
 from knossosd.tickets.store import QuotaReached
 from knossosd.web.access import key_of
+from knossosd.web.answers import NoGuess
 from knossosd.web.bodies import CutOff, announced_length, pieces
 from knossosd.web.cors import answer_preflight, let_all_sites_ask
 from knossosd.web.disk import KEPT_FREE, Disk, in_thread
@@ -52,13 +53,24 @@ BOUND = "-"
 
 
 class Refused(Exception):
-    """The upload is not taken. `status`, `body` and `headers` are the answer."""
+    """The upload is not taken. `status`, `body`, `kind` and `headers` are the answer."""
+
+    kind: type[HTTPResponse] = HTTPResponse
 
     def __init__(self, status: int, body: str | dict[str, Any], **headers: str) -> None:
         super().__init__(status, body)
         self.status = status
         self.body = body
         self.headers = headers
+
+
+class NoUpload(Refused):
+    """What came is no upload, or not all of one. That is answered as if there were no permission, as it always was."""
+
+    kind = NoGuess
+
+    def __init__(self) -> None:
+        super().__init__(403, "Access denied")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +127,7 @@ class _Door:
                 raise Refused(200, _error("You took too long to upload!"))
             return _answer(200, self._receive(permission))
         except Refused as refused:
-            return _answer(refused.status, refused.body, Connection="close", **refused.headers)
+            return _answer(refused.status, refused.body, refused.kind, Connection="close", **refused.headers)
 
     def _check_permission(self, t: int, token: str, kid: int) -> Permission:
         denied = Refused(403, "Access denied")
@@ -146,7 +158,7 @@ class _Door:
                 digest = in_thread(content.finish)
                 url = in_thread(self.uploads.publish, content.path, digest)
             except (multipart.MultipartError, CutOff):
-                raise Refused(403, "Access denied") from None
+                raise NoUpload from None
             except OSError as error:
                 if error.errno in FULL:
                     raise _no_room() from error
@@ -200,7 +212,7 @@ class _Door:
                 if name is not None and content.shows_its_kind:
                     _check_kind(name, content)
         if name is None or (permission.size is not None and content.size != permission.size):
-            raise Refused(403, "Access denied")
+            raise NoUpload
         _check_kind(name, content)
         return name
 
@@ -284,7 +296,9 @@ def _error(message: str) -> dict[str, Any]:
     return {"error": True, "message": message}
 
 
-def _answer(status: int, body: str | dict[str, Any], **headers: str) -> HTTPResponse:
-    kind = "text/html; charset=UTF-8" if isinstance(body, str) else "application/json"
+def _answer(
+    status: int, body: str | dict[str, Any], kind: type[HTTPResponse] = HTTPResponse, **headers: str
+) -> HTTPResponse:
+    content_type = "text/html; charset=UTF-8" if isinstance(body, str) else "application/json"
     text = body if isinstance(body, str) else json.dumps(body)
-    return HTTPResponse(text, status, {"Content-Type": kind, **headers})
+    return kind(text, status, {"Content-Type": content_type, **headers})

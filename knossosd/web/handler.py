@@ -120,16 +120,18 @@ class Handler(WSGIHandler):
         status, answer = outcome
         return status, answer.replace(b"\r\n\r\n", _LINES + b"\r\n\r\n", 1)
 
-    def read_request(self, raw_requestline: str) -> Any:
-        """As the library does, but refuse what a proxy may understand in another way."""
-        is_read = super().read_request(raw_requestline)
-        lengths = self.headers.get_all("Content-Length", [])
-        codings = self.headers.get_all("Transfer-Encoding", [])
+    def MessageClass(self, *arguments: Any) -> Any:  # noqa: N802
+        """The headers, before the library throws any away; refuse those that a proxy may understand in another way."""
+        headers = super().MessageClass(*arguments)
+        lengths = headers.get_all("Content-Length", [])
+        codings = headers.get_all("Transfer-Encoding", [])
         if len(lengths) > 1 or not all(one.isascii() and one.isdecimal() for one in lengths):
             raise ValueError("its Content-Length is no number")
         if len(codings) > 1 or not all(one.lower() == "chunked" for one in codings):
             raise ValueError("its Transfer-Encoding is not known here")
-        return is_read
+        if lengths and codings:
+            raise ValueError("its body has two lengths")
+        return headers
 
     def get_environ(self) -> dict[str, Any]:
         """From here on, the client's address is whom we believe that to be."""

@@ -7,10 +7,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import bottle
-import gevent
 from bottle import HTTPError, HTTPResponse, request, static_file
 
 from knossosd.settings import Settings
+from knossosd.web.disk import in_thread
 
 CHUNK = 256 * 1024
 TYPES = {
@@ -40,7 +40,10 @@ def install(app: bottle.Bottle, settings: Settings) -> None:
     root = settings.mirror_path.resolve()
 
     def serve(name: str) -> HTTPResponse:
-        return _serve(root, name)
+        answer = in_thread(_found, root, name, request.environ)
+        if answer.body and not isinstance(answer.body, str | bytes):
+            answer.body = ThreadedPieces(answer.body)
+        return answer
 
     app.route(f"{path}/<name:path>", ["GET", "HEAD"], serve)
 
@@ -50,18 +53,17 @@ def served_at(settings: Settings) -> str | None:
     return urlsplit(settings.mirror_url).path if settings.mirror_url and settings.serve_mirror else None
 
 
-def _serve(root: Path, name: str) -> HTTPResponse:
+def _found(root: Path, name: str, environ: dict[str, Any]) -> HTTPResponse:
+    """The answer to the request for a file. It looks at the disk, and so runs in a thread."""
+    request.bind(environ)  # in which Bottle knows of no request
     file = root / name
     if not _is_for_everybody(file, root, name):
         return HTTPError(404)
     stat = file.stat()
     etag = f'"{stat.st_mtime_ns:x}-{stat.st_size:x}"'
-    _settle_range(request.environ, (etag, formatdate(stat.st_mtime, usegmt=True)))
+    _settle_range(environ, (etag, formatdate(stat.st_mtime, usegmt=True)))
     kind = TYPES.get(file.suffix.lower(), "application/octet-stream")
-    answer = static_file(name, root=str(root), mimetype=kind, etag=etag)
-    if answer.body and not isinstance(answer.body, str | bytes):
-        answer.body = ThreadedPieces(answer.body)
-    return answer
+    return static_file(name, root=str(root), mimetype=kind, etag=etag)
 
 
 def _is_for_everybody(file: Path, root: Path, name: str) -> bool:
@@ -90,8 +92,7 @@ class ThreadedPieces:
         self._pieces: Iterator[bytes] = iter(lambda: read(CHUNK), b"") if read else iter(body)
 
     def __iter__(self) -> Iterator[bytes]:
-        pool = gevent.get_hub().threadpool
-        while piece := pool.apply(next, (self._pieces, b"")):
+        while piece := in_thread(next, self._pieces, b""):
             yield piece
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ import bottle
 from bottle import HTTPResponse, request
 
 from knossosd.tickets.refusals import Refusals
-from knossosd.web.answers import refused
+from knossosd.web.answers import NoGuess, refused
 from knossosd.web.clients import household
 
 DENIED = (401, 403)
@@ -40,11 +40,15 @@ class Throttle:
                 message = f"Too many requests from your address were refused. Try again in {wait} seconds."
                 return refused(429, message, Retry_After=str(wait), Connection="close")
             answer = callback(*args, **kwargs)
-            if isinstance(answer, HTTPResponse) and answer.status_code in DENIED:
+            if isinstance(answer, HTTPResponse) and _denies_secret(answer):
                 self._refusals.note(address)
             return answer
 
         return slowed
+
+
+def _denies_secret(answer: HTTPResponse) -> bool:
+    return answer.status_code in DENIED and not isinstance(answer, NoGuess)
 
 
 def _shows_secret(environ: Mapping[str, Any]) -> bool:

@@ -84,6 +84,20 @@ def test_an_upload_that_cannot_be_read_says_why(
     assert previews.find(digest.sha256) is None
 
 
+def test_who_asks_again_before_it_is_made_has_nothing_read_twice(
+    settings: Settings, previews: Previews, toolbox: Toolbox
+) -> None:
+    """Every question is a message in the queue of the conversions, and a broken archive is read in vain each time."""
+    assert settings.mirror_path is not None
+    digest = upload(settings, b"7z\xbc\xaf\x27\x1c" + b"nonsense" * 50)
+    previews.make(digest.sha256, "core.7z", toolbox)
+    (settings.mirror_path / "uploads" / digest.sha256).unlink()
+    previews.make(digest.sha256, "core.7z", toolbox)
+    preview = previews.find(digest.sha256)
+    assert preview is not None
+    assert preview["error"]["code"] == "archive_unreadable", "nobody looked whether the upload is still there"
+
+
 def test_an_upload_that_went_meanwhile_says_so(previews: Previews, toolbox: Toolbox) -> None:
     previews.make("0" * 64, "core.7z", toolbox)
     preview = previews.find("0" * 64)

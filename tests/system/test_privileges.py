@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from knossosd.privileges import STAYS_ROOT
-from tests import checkouts, hosts
+from tests import archives, checkouts, hosts
 from tests.checkouts import KEY, Checkout, a_document, wait_until
 from tests.hosts import Host
 
@@ -45,6 +45,7 @@ def test_others_can_read_the_mirror_and_nothing_else(installation: Checkout, hos
             assert mode & 0o066 == 0, f"{path} {mode:o}"
     for name in ("supervisor.sock", "redis.sock", "log", "redis"):
         assert stat.S_IMODE((var / name).stat().st_mode) == 0o700, name
+    assert stat.S_IMODE((mirror / ".published").stat().st_mode) == 0o700
     published = mirror / "public" / "1.0.0" / "core.7z"
     assert published.stat().st_mode & 0o004
     assert reachable(published, var)
@@ -196,6 +197,18 @@ def test_whatever_root_starts_becomes_the_user(
     named = shared.verb("keys", "add", "by root").stdout.strip()
     assert shared.get("/api/list_tasks", Authorization=f"Bearer {named}")
     assert (shared.folder / "conf" / "keys.json").owner() == USER
+
+
+@only_root
+@pytest.mark.parametrize("options", [[], ["--mirror", "var/other", "--mirror-url", "https://m.example"]])
+def test_what_root_converts_by_hand_is_converted_as_the_user(shared: Checkout, options: list[str]) -> None:
+    assert shared.verb("setup").returncode == 0
+    archives.make_zip(shared.folder / "core.zip", {"mod.ini": b"[launcher]"}).chmod(0o644)
+    (shared.folder / "mod.json").write_text(json.dumps(a_document("core.zip")))
+    python = shared.folder / ".venv" / "bin" / "python"
+    done = shared.run(str(python), "knossosd.py", "convert", "mod.json", "-", *options)
+    assert done.returncode == 0, done.stderr
+    assert {path.owner() for path in (shared.folder / "var").rglob("*")} == {USER}, "nothing is in the server's way"
 
 
 @only_root

@@ -107,6 +107,22 @@ def test_an_upload_that_nobody_used_goes_and_what_was_published_stays(tmp_path: 
         assert len(list(published.iterdir())) == 1
 
 
+def test_a_sweep_without_end_takes_one_thread_only(valkey: str) -> None:
+    """Or there would be none left, after an hour of a disk that hangs, for tickets and webhooks."""
+    program = """if True:
+        from knossosd import tasks
+        def sweep():
+            tasks.sweep.call_local()
+            print(tasks._statistics().standing().store)
+        with tasks._sweeping:  # as a thread does that is sweeping
+            sweep()
+        sweep()
+    """
+    with checkouts.checkout(REDIS=valkey) as installation:
+        swept = installation.run(sys.executable, "-c", program)
+    assert swept.stdout.splitlines() == ["None", "StoreSize(contents=0, size=0)"], swept.stderr
+
+
 def test_what_upkeep_ends_and_delivers_stands_in_its_log(host: Host) -> None:
     with checkouts.checkout(TASK_LIFETIME=1) as installation:
         installation.start_supervisor()

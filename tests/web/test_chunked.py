@@ -3,6 +3,7 @@
 import hashlib
 import http.client
 import json
+import stat
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -295,6 +296,13 @@ def test_a_part_has_its_length_and_its_checksum(client: Client) -> None:
     path = f"/{upload['id']}/parts/2"
     assert client.ask("PUT", f"{path}?sha256={'0' * 64}", b"x")[0] == 400
     assert client.ask("PUT", f"{path}?sha256=short", b"x")[0] == 400
+    client.give_up(upload)
+
+
+def test_nobody_else_on_the_machine_gets_to_what_came_so_far(web: Checkout, client: Client) -> None:
+    upload = client.begin()
+    [folder] = (web.folder / "var" / "mirror" / ".parts").iterdir()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     client.give_up(upload)
 
 

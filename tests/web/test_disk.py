@@ -1,8 +1,10 @@
 """A disk that hangs: nobody waits for it for long, and nothing else stands still."""
 
+import json
 import os
 import sys
 import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,21 +18,26 @@ from tests.web.test_drop import MAGIC, drop, multipart
 from tests.web.test_ops import readiness
 
 HANGS = """
-import runpy, shutil, sys
+import os, runpy, shutil, sys
 from pathlib import Path
 
-real = shutil.disk_usage
+real, stat = shutil.disk_usage, os.stat
 
 def disk_usage(path):
     Path("looks").open("a").write("x")
     open("hung").close()
     return real(path)
 
-shutil.disk_usage = disk_usage
+def look(path, **options):
+    if str(path).endswith("far.7z"):
+        open("hung").close()
+    return stat(path, **options)
+
+shutil.disk_usage, os.stat = disk_usage, look
 sys.argv = ["knossosd.py", "serve"]
 runpy.run_path("knossosd.py", run_name="__main__")
 """
-"""A web process whose disk says how much is free when somebody writes into a pipe."""
+"""A web process whose disk says how much is free, and what a file is, when somebody writes into a pipe."""
 
 MANY = 12
 """More than gevent has threads for disks."""
@@ -82,3 +89,15 @@ def test_a_disk_that_hung_is_asked_again(hung: Checkout) -> None:
     ticket, _ = hung.submit(a_document("https://host.example/a.7z"))
     assert hung.state(ticket) == "WAITING"
     assert drop(hung, multipart(MAGIC))[1]["error"] is False
+
+
+def test_a_download_from_a_disk_that_hangs_holds_nobody_up(hung: Checkout) -> None:
+    mirror = hung.folder / "var" / "mirror"
+    mirror.mkdir(exist_ok=True)
+    (mirror / "far.7z").write_bytes(MAGIC)
+    with ThreadPoolExecutor(1) as thread:
+        download = thread.submit(urllib.request.urlopen, f"{hung.url}/mirror/far.7z", timeout=30)
+        assert {json.dumps(answer) for answer in at_once(lambda: hung.get("/healthz"))} == {'{"alive": true}'}
+        assert not download.done()
+        release(hung.folder / "hung")
+        assert download.result().read() == MAGIC

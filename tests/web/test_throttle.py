@@ -1,6 +1,7 @@
 """Who guesses keys and tokens has to wait, whichever web process and whichever door he tries."""
 
 import json
+import socket
 import time
 from collections.abc import Iterator
 
@@ -12,6 +13,7 @@ from knossosd.tickets import keys
 from tests import checkouts
 from tests.checkouts import KEY, Checkout
 from tests.web.test_api import DOCUMENT, request
+from tests.web.test_drop import CONTENT, multipart, old_token
 from tests.web.test_live import GOOD, handshake
 
 GUESSES = 4
@@ -83,6 +85,26 @@ def test_whoever_watches_needs_no_key_whatever_the_browser_sends(guarded: Checko
         seen = b"".join(iter(lambda: connection.recv(65536), b""))
     assert seen.startswith(b"HTTP/1.1 101 ")
     assert b'["task_status", ["missing"]]' in seen
+
+
+def test_a_page_of_another_site_makes_nobody_wait(guarded: Checkout, redis_client: redis.Redis) -> None:
+    """It can let the browsers of operators ask, as often as it likes."""
+    headers = {"X_Forwarded_For": "192.0.2.1", "Sec_Fetch_Site": "cross-site", "Authorization": "Bearer guess"}
+    for method, path in (("POST", "/api/tasks/1/cancel"), ("GET", "/api/monitor")):
+        assert {request(guarded, method, path, **headers)[0] for _ in range(2 * GUESSES)} == {403}
+    assert not redis_client.exists(keys.REFUSALS)
+
+
+def test_an_upload_that_breaks_off_makes_nobody_wait(guarded: Checkout, redis_client: redis.Redis) -> None:
+    now = int(time.time())
+    head = f"POST /drop/{now}/{old_token(now)}/0 HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.1\r\n"
+    head += "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 1000000\r\n\r\n"
+    for _ in range(2 * GUESSES):
+        with socket.create_connection(("127.0.0.1", guarded.port), timeout=20) as connection:
+            connection.sendall(head.encode() + multipart(CONTENT)[:100_000])
+            connection.shutdown(socket.SHUT_WR)
+            assert connection.recv(12) == b"HTTP/1.1 403"
+    assert not redis_client.exists(keys.REFUSALS)
 
 
 def test_who_only_looks_is_not_asked(guarded: Checkout, redis_client: redis.Redis) -> None:
