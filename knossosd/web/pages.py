@@ -20,6 +20,9 @@ CONTENT_SECURITY = (
 NAVIGATION = (("/converter", "Convert"), ("/tasks", "Tasks"), ("/docs/document", "Docs"))
 """What the head of every page leads to."""
 
+DOCS = (("/docs/document", "The repo document"), ("/docs/embed", "Embedding"))
+"""The pages of the documentation, which lead to each other."""
+
 
 def install(app: bottle.Bottle, settings: Settings) -> None:
     """Add the routes."""
@@ -30,6 +33,7 @@ def install(app: bottle.Bottle, settings: Settings) -> None:
     rules = {
         "extensions": sorted(settings.upload_extensions) if settings.upload_path else [],
         "largest": settings.max_content_length,
+        "largest_in_parts": settings.max_upload_size,
     }
     app.get("/converter", callback=lambda: page("converter", "Convert a mod", "submit.js", **rules))
     described = parts(json_schema())
@@ -58,6 +62,7 @@ class Pages:
             asset=asset,
             version=__version__,
             navigation=NAVIGATION,
+            docs=DOCS,
             here=bottle.request.path,
         )
         headers = {

@@ -2,7 +2,7 @@
 
 import { fill, progressbar } from "./bars.js";
 import { make } from "./dom.js";
-import { duration, size } from "./figures.js";
+import { count, duration, size } from "./figures.js";
 import { Rows } from "./rows.js";
 
 const ROW = 3.75; // rem
@@ -127,7 +127,7 @@ function summary(files) {
   const numbers = new Map(Object.values(GROUPS).map((group) => [group, 0]));
   for (const { stage } of files) numbers.set(GROUPS[stage], numbers.get(GROUPS[stage]) + 1);
   return [...numbers].filter(([, number]) => number)
-    .map(([group, number]) => `${number.toLocaleString("en")} ${group}`).join(" · ");
+    .map(([group, number]) => `${count(number)} ${group}`).join(" · ");
 }
 
 function drawArchive(file, index, count, before) {

@@ -117,6 +117,7 @@ function inWords(upload, isInDocument) {
   if (FAILED.has(upload.state)) return upload.problem;
   if (upload.state === "waiting") return `${whole}, waiting`;
   if (upload.state === "uploading") {
+    if (upload.sent === upload.file.size) return `${whole} sent, the server reads it`;
     const sent = `${size(upload.sent)} of ${whole}`;
     const left = (upload.file.size - upload.sent) / upload.rate;
     return upload.rate ? `${sent}, ${size(upload.rate)}/s, ${duration(left)} left` : sent;
