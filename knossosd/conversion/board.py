@@ -101,8 +101,8 @@ class Track:
             passed.append((now, done))
         while len(passed) > 2 and now - passed[1][0] >= LATELY:
             passed.popleft()
-        (since, before), elapsed = passed[0], now - passed[0][0]
-        return (done - before) / elapsed if elapsed > 0 else 0.0
+        since, before = passed[0]
+        return (done - before) / (now - since) if now > since else 0.0
 
     def rest(self) -> None:
         """The archive is DONE again, as it was told already."""

@@ -15,6 +15,7 @@ from knossosd.tickets.execution import Execution
 from knossosd.tickets.store import Tickets
 from tests import archives
 from tests.browser.conftest import Shoot
+from tests.browser.test_look import JUMPS
 from tests.checkouts import KEY, Checkout, a_document
 
 LINK = "https://host.example/a.7z"
@@ -250,6 +251,35 @@ def test_what_is_written_outlives_a_reload_and_can_be_thrown_away(converter: Pag
     converter.get_by_role("button", name="Start over").click()
     expect(converter.locator("#data")).to_have_value("")
     expect(converter.locator("#form")).to_be_hidden()
+
+
+@pytest.mark.parametrize("width", [360, 1100])
+def test_nothing_jumps_when_what_is_written_is_loaded_anew(converter: Page, width: int) -> None:
+    converter.set_viewport_size({"width": width, "height": 1200})
+    write(converter, a_document(LINK, packages=[{"name": name, "files": []} for name in ("Core", "Media")]))
+    expect(converter.get_by_role("group")).to_have_count(2)
+    height = converter.locator("#form").evaluate("(form) => form.offsetHeight")
+    converter.add_init_script(JUMPS)
+    converter.reload()
+    expect(converter.get_by_label("Title")).to_have_value("My Mod")
+    converter.wait_for_timeout(100)
+    assert converter.evaluate("window.jumps") < 0.01
+    assert converter.locator("#form").evaluate("(form) => form.offsetHeight") == height
+    converter.get_by_role("button", name="Start over").click()
+    expect(converter.locator("#form")).to_be_hidden()
+
+
+def test_what_is_said_of_an_archive_stands_beside_it(signed_in: Page) -> None:
+    drop(signed_in, ("mod.exe", b"MZ"), ("empty.7z", b""))
+    for row in signed_in.locator("#uploads li").all():
+        around, said = row.bounding_box(), row.locator(".said").bounding_box()
+        assert around
+        assert said
+        assert around["y"] <= said["y"]
+        assert said["y"] + said["height"] <= around["y"] + around["height"]
+    button = signed_in.get_by_role("button", name="Begin with an example").bounding_box()
+    assert button
+    assert button["height"] < 50
 
 
 def test_a_document_is_drafted_from_archives_completed_and_converted(

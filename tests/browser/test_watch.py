@@ -193,6 +193,16 @@ def test_the_log_follows_until_the_reader_scrolls_away(execution: Execution, wat
     expect(log.get_by_text("followed")).to_be_in_viewport()
 
 
+def test_the_log_stays_at_its_end_when_the_phone_is_turned(execution: Execution, watched: Page) -> None:
+    for number in range(60):
+        execution.log(Level.INFO, f"A line that needs more than one line on a phone that is held upright {number}")
+    last = watched.locator("#cv-log > div").last
+    for width in (1100, 360, 1100):
+        watched.set_viewport_size({"width": width, "height": 1600})
+        expect(last).to_be_in_viewport(ratio=1)
+        expect(watched.get_by_role("button", name="Newest")).to_be_hidden()
+
+
 def test_what_was_found_is_shown_to_who_has_the_token(execution: Execution, watched: Page) -> None:
     warning = Finding(Code.CASE_CONFLICT, "Twins.", "Rename them.", mod="my_mod", package="Core", file="core.7z")
     execution.finish(Outcome(generated(3, archives=2), warnings=(warning,)))
