@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from knossosd.faults import Code, Finding
 from knossosd.tickets.ending import Outcome
@@ -167,6 +167,7 @@ def test_a_document_is_submitted_and_the_page_becomes_the_live_view(
     converter.wait_for_url("**/watch/*")
     [ticket] = tickets.all()
     assert converter.url == f"{web.url}/watch/{ticket.number}"
+    expect(converter.locator("header [aria-current]")).to_have_count(0)
     expect(converter.locator("#live")).to_contain_text("The task is queued")
     execution = Execution.claim(tickets, ticket.number)
     assert execution is not None
@@ -346,6 +347,18 @@ def test_an_archive_waits_until_the_document_can_take_it(signed_in: Page, tmp_pa
     expect(signed_in.locator("#uploads")).not_to_contain_text("cannot take it")
     [package] = written(signed_in)["packages"]
     assert package["files"][0]["filename"] == "core.7z"
+
+
+def test_an_archive_that_waits_for_the_one_before_it_is_not_said_to_be_barred(signed_in: Page, tmp_path: Path) -> None:
+    held: list[Route] = []
+    signed_in.route("**/drop/**", lambda route: held.append(route), times=1)
+    drop(signed_in, packed(tmp_path, "my-core.7z", DATA), packed(tmp_path, "my-data.7z", BUILD))
+    rows = signed_in.locator("#uploads li")
+    expect(rows.nth(1)).to_contain_text("uploaded")
+    expect(rows.nth(1)).not_to_contain_text("cannot take it")
+    held[0].continue_()
+    expect(rows.nth(0)).to_contain_text("uploaded")
+    assert [one["name"] for one in written(signed_in)["packages"]] == ["Core", "Data"]
 
 
 def test_an_upload_that_breaks_off_is_tried_again(signed_in: Page, tmp_path: Path) -> None:

@@ -165,6 +165,7 @@ async function show({ ticket, token }) {
   moveTo(`/watch/${ticket}`);
   document.title = "Conversion · knossosd";
   document.querySelector("h1").textContent = "Conversion";
+  document.querySelector("header [aria-current]").removeAttribute("aria-current");
   page.hidden = true;
   const live = find("live");
   live.hidden = false;
