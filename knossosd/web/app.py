@@ -111,7 +111,7 @@ class _Border:
 
 
 def _refuse(page: Callable[[int, str], HTTPResponse], error: bottle.HTTPError) -> str | HTTPResponse:
-    """What Bottle itself refuses: JSON for programs, a `page` for browsers, a sentence for all others. Bottle's own page
+    """What Bottle itself refuses: JSON for programs, a `page` for browsers, a sentence for all others. Its own page
     would repeat the request."""
     if is_large(request.environ):
         bottle.response.set_header("Connection", "close")

@@ -121,6 +121,20 @@ def test_every_archive_has_a_bar(execution: Execution, watched: Page) -> None:
     execution.finish(Outcome("{}"))
 
 
+def test_a_speed_of_a_while_ago_is_not_shown_as_the_present_one(
+    web: Checkout, receipt: Receipt, execution: Execution, page: Page
+) -> None:
+    page.clock.install()
+    page.goto(f"{web.url}/watch/{receipt.ticket}")
+    execution.planned(planned("core.7z"))
+    execution.progress(Snapshot(0.3, (archive("core.7z", Stage.DOWNLOADING, 12_300_000, 40_000_000, 2_000_000),)))
+    expect(bar_of(page, "core.7z")).to_contain_text("2.0 MB/s · 14 s left")
+    page.clock.run_for(12_000)
+    expect(bar_of(page, "core.7z")).to_contain_text("12.3 MB of 40.0 MB · nothing for 1")
+    execution.progress(Snapshot(0.3, (archive("core.7z", Stage.DOWNLOADING, 12_400_000, 40_000_000, 1_000_000),)))
+    expect(bar_of(page, "core.7z")).to_contain_text("12.4 MB of 40.0 MB · 1.0 MB/s")
+
+
 def test_the_bars_survive_a_reload(execution: Execution, watched: Page) -> None:
     execution.planned(planned("core.7z", "music.7z", "readme.txt"))
     execution.finished(archive("core.7z", Stage.DONE, 100, 100))
