@@ -4,7 +4,7 @@ import re
 import threading
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from knossosd.conversion.observer import Level, Snapshot
 from knossosd.tickets.ending import Outcome
@@ -163,14 +163,14 @@ def test_captchas_are_asked_once_on_a_foreign_page(
 
 
 def test_who_may_not_watch_is_told_so_and_let_in_later(
-    valkey: str, receipt: Receipt, execution: Execution, page: Page, host: hosts.Host
+    valkey: str, receipt: Receipt, execution: Execution, browser: Browser, page: Page, host: hosts.Host
 ) -> None:
     execution.log(Level.INFO, "one")
     with checkouts.checkout(REDIS=valkey, WATCHERS_PER_ADDRESS=1) as copy:
         copy.start_web()
         page.goto(foreign(copy, host, receipt))
         expect(page.locator("#cv-log")).to_contain_text("INFO: one")
-        second = page.context.new_page()
+        second = browser.new_page()
         second.goto(page.url)
         expect(second.locator("#cv-note")).to_have_text(
             "The server lets nobody else watch from here just now. Trying again …"

@@ -78,11 +78,13 @@ def test_a_part_that_breaks_off_or_is_refused_for_a_while_is_sent_again(
     converter: Page, archive: Path, sent: list[tuple[str, str]]
 ) -> None:
     reply = {"status": 503, "json": {"error": True}, "headers": {"Retry-After": "1"}}
-    converter.route("**/parts/1?*", lambda route: route.abort(), times=1)
+    converter.route("**/parts/1?*", lambda route: route.abort(), times=3)
     converter.route("**/parts/2?*", lambda route: route.fulfill(**reply), times=1)
     converter.set_input_files("#files", archive)
-    expect(converter.locator("#uploads li")).to_contain_text("MB uploaded", timeout=60_000)
-    assert parts_of(sent) == [0, 1, 1, 2, 2]
+    row = converter.locator("#uploads li")
+    expect(row).to_contain_text("The upload broke off. Trying again …", timeout=60_000)
+    expect(row).to_contain_text("MB uploaded", timeout=60_000)
+    assert parts_of(sent) == [0, 1, 1, 1, 1, 2, 2]
 
 
 def test_an_upload_goes_on_after_the_page_was_loaded_anew(

@@ -23,8 +23,9 @@ export function problemOf({ name, size }, { extensions, largest, largestInParts 
   return size ? "" : "This file is empty.";
 }
 
-// Resolves with { url, sha256 }. `progress` is called with how many bytes are there. Throws `Refused`, `Unreachable`, or
-// the reason of `signal`; an upload that was called off is forgotten by the server.
+// Resolves with { url, sha256 }. `task` is { signal, progress, paused }: `progress` is called with how many bytes are
+// there, `paused` with the reason when it has to be tried again in a while. Throws `Refused`, `Unreachable`, or the
+// reason of `signal`; an upload that was called off is forgotten by the server.
 export async function sendFile(file, rules, task) {
   try {
     const isLarge = file.size >= LARGE || file.size > rules.largest;
@@ -66,8 +67,8 @@ async function inParts(file, task) {
 
 // One upload in parts. This tab remembers it by the file, and so it goes on after the page was loaded anew as well.
 class PartedUpload {
-  constructor(file, { signal, progress }) {
-    Object.assign(this, { file, signal, progress });
+  constructor(file, { signal, progress, paused }) {
+    Object.assign(this, { file, signal, progress, paused });
     this.name = `${file.name} ${file.size} ${file.lastModified}`;
   }
 
@@ -131,6 +132,7 @@ class PartedUpload {
         return await ask();
       } catch (error) {
         if (tried === TRIES || !mayPass(error)) throw error;
+        this.paused(error.message);
         await aWhile(Math.max(FIRST_PAUSE * 2 ** (tried - 1), 1000 * (error.after || 0)), this.signal);
       }
     }

@@ -123,6 +123,7 @@ function inWords(upload, isUntaken) {
   if (FAILED.has(upload.state)) return upload.problem;
   if (upload.state === "waiting") return `${whole}, waiting`;
   if (upload.state === "uploading") {
+    if (upload.problem) return `${upload.problem} Trying again …`;
     if (upload.sent === upload.file.size) return `${whole} sent, the server reads it`;
     const sent = `${size(upload.sent)} of ${whole}`;
     const left = (upload.file.size - upload.sent) / upload.rate;

@@ -8,9 +8,9 @@ const MOMENT = 500; // milliseconds between two looks at speed, and the first wa
 const LONGEST_WAIT = 5000;
 const PATIENCE = 10 * 60 * 1000;
 
-// One archive on its way. `state` is waiting, uploading, done, failed, or refused before it was sent; `problem` says
-// why. When done it has a `url` and, after a while, perhaps a `preview` of what it holds, or a `complaint` that it
-// cannot be read.
+// One archive on its way. `state` is waiting, uploading, done, failed, or refused before it was sent; `problem` says why
+// it failed, was refused or pauses. When done it has a `url` and, after a while, perhaps a `preview` of what it holds, or
+// a `complaint` that it cannot be read.
 class Upload {
   constructor(file) {
     this.file = file;
@@ -76,10 +76,14 @@ export class Uploads {
     this.sending.set(upload, sending);
     upload.state = "uploading";
     this.changed(upload);
-    const task = { signal: sending.signal, progress: speedometer(upload, () => this.changed(upload)) };
+    const paused = (problem) => {
+      Object.assign(upload, { problem, rate: 0 });
+      this.changed(upload);
+    };
+    const task = { signal: sending.signal, paused, progress: speedometer(upload, () => this.changed(upload)) };
     try {
       const { url, sha256 } = await sendFile(upload.file, this.rules, task);
-      Object.assign(upload, { state: "done", sent: upload.file.size, url });
+      Object.assign(upload, { state: "done", sent: upload.file.size, url, problem: "" });
       this.look(upload, sha256);
     } catch (error) {
       if (sending.signal.aborted) return; // it was removed
@@ -107,7 +111,7 @@ function speedometer(upload, changed) {
   return (there) => {
     at ??= Date.now() - 1;
     if (upload.sent === 0) sent = upload.sent = there; // what was there before did not come now
-    upload.sent = there;
+    Object.assign(upload, { sent: there, problem: "" });
     const passed = Date.now() - at;
     if (passed >= MOMENT || there === upload.file.size) {
       const rate = Math.max(0, ((there - sent) / passed) * 1000);
