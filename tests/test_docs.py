@@ -24,6 +24,21 @@ def text(*names: str) -> str:
     return "\n".join((CHECKOUT / name).read_text() for name in names)
 
 
+LARGEST_PICTURE = 150_000
+
+
+def test_every_picture_is_small_and_shown() -> None:
+    pages = [CHECKOUT / "README.md", *DOCS.glob("*.md")]
+    shown = {
+        (page.parent / link).resolve()
+        for page in pages
+        for link in re.findall(r"!\[[^]]+\]\(([^)]+)\)", page.read_text())
+    }
+    pictures = set((DOCS / "screenshots").iterdir())
+    assert shown == pictures
+    assert all(0 < picture.stat().st_size < LARGEST_PICTURE for picture in pictures)
+
+
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_every_setting_is_documented_as_it_is(name: str) -> None:
     field = Settings.model_fields[name]

@@ -6,8 +6,9 @@ however often they write.
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from knossosd.conversion.observer import FileProgress, Observer, Snapshot, Stage
 
@@ -27,6 +28,9 @@ BEHIND = {
 LENGTH = {Stage.DOWNLOADING: 0.5, Stage.INSPECTING: 0.5}
 """How much of the whole way a running stage makes up."""
 
+LATELY = 5.0
+"""Seconds of which the rate of an archive is the mean: soon true again when a host grows slow, and still calm."""
+
 RUNNING = {Stage.DOWNLOADING, Stage.INSPECTING, Stage.MIRRORING}
 
 
@@ -42,7 +46,7 @@ class Board:
 
     def track(self, mod: str, package: str, file: str) -> "Track":
         """A line on the board for one archive."""
-        track = Track(self, FileProgress(mod, package, file, Stage.WAITING), self._clock())
+        track = Track(self, FileProgress(mod, package, file, Stage.WAITING))
         with self._lock:
             self._tracks.append(track)
         return track
@@ -73,20 +77,32 @@ class Track:
 
     board: Board
     progress: FileProgress
-    _since: float
+    _passed: deque[tuple[float, int]] = field(default_factory=deque)
+    """When the running stage had come to how many bytes: one place that is `LATELY` seconds behind, and all since."""
 
     def begin(self, stage: Stage) -> None:
         """The archive enters a running stage."""
-        self._since = self.board._clock()
+        self._passed.clear()
+        self._passed.append((self.board._clock(), 0))
         self.progress = replace(self.progress, stage=stage, done=0, total=None, rate=0.0)
         self.board.changed()
 
     def advance(self, done: int, total: int | None) -> None:
         """The running stage has come to `done` of `total` bytes."""
-        elapsed = self.board._clock() - self._since
-        rate = done / elapsed if elapsed > 0 else 0.0
-        self.progress = replace(self.progress, done=done, total=total, rate=round(rate))
+        self.progress = replace(self.progress, done=done, total=total, rate=round(self._rate(done)))
         self.board.changed()
+
+    def _rate(self, done: int) -> float:
+        """Bytes per second, lately."""
+        now, passed = self.board._clock(), self._passed
+        if done < passed[-1][1]:  # a download began again
+            passed.clear()
+        if not passed or now - passed[-1][0] >= INTERVAL:
+            passed.append((now, done))
+        while len(passed) > 2 and now - passed[1][0] >= LATELY:
+            passed.popleft()
+        since, before = passed[0]
+        return (done - before) / (now - since) if now > since else 0.0
 
     def rest(self) -> None:
         """The archive is DONE again, as it was told already."""

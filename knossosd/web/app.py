@@ -4,6 +4,7 @@ import json
 import logging
 import secrets
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import bottle
@@ -64,7 +65,6 @@ def make_app(settings: Settings, tickets: Tickets, wake: Wake, feed: Feed) -> bo
     app.install(Throttle(Refusals(tickets.client, settings.wrong_keys)))
     app.install(BodyLimit())
     app.add_hook("before_request", lambda: logs.ticket.set(None))  # a connection may bring several requests
-    app.default_error_handler = _refuse
     keyring, lookup, disk = Keyring.from_settings(settings), Lookup(tickets), Disk(settings)
     quota = UploadQuota(tickets.client, settings.upload_quota)
     api.install(app, settings, keyring, tickets, lookup, wake, disk)
@@ -80,7 +80,8 @@ def make_app(settings: Settings, tickets: Tickets, wake: Wake, feed: Feed) -> bo
     numbers = Statistics(connect_once(settings, "statistics"))
     metrics.install(app, settings, keyring, numbers, disk)
     statistics.install(app, settings, keyring, numbers, disk)
-    pages.install(app, settings)
+    refusal_page = pages.install(app, settings)
+    app.default_error_handler = partial(_refuse, refusal_page)
     return app
 
 
@@ -109,13 +110,16 @@ class _Border:
         return guarded
 
 
-def _refuse(error: bottle.HTTPError) -> str:
-    """What Bottle itself refuses: JSON for programs, a sentence for people. Its own page would repeat the request."""
+def _refuse(page: Callable[[int, str], HTTPResponse], error: bottle.HTTPError) -> str | HTTPResponse:
+    """What Bottle itself refuses: JSON for programs, a `page` for browsers, a sentence for all others. Its own page
+    would repeat the request."""
     if is_large(request.environ):
         bottle.response.set_header("Connection", "close")
     message = REFUSALS.get(error.status_code, "The request cannot be answered.")
     if request.path.startswith("/api/"):
         bottle.response.content_type = "application/json"
         return json.dumps({"error": True, "message": message})
+    if "text/html" in request.get_header("Accept", ""):
+        return page(error.status_code, message)
     bottle.response.content_type = "text/plain; charset=UTF-8"
     return message + "\n"

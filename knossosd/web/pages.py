@@ -1,5 +1,6 @@
 """The pages for people. Each has a template of its own name, inside the frame that all share."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,12 @@ CONTENT_SECURITY = (
 NAVIGATION = (("/converter", "Convert"), ("/tasks", "Tasks"), ("/docs/document", "Docs"))
 """What the head of every page leads to."""
 
+DOCS = (("/docs/document", "The repo document"), ("/docs/embed", "Embedding"))
+"""The pages of the documentation, which lead to each other."""
 
-def install(app: bottle.Bottle, settings: Settings) -> None:
-    """Add the routes."""
+
+def install(app: bottle.Bottle, settings: Settings) -> Callable[[int, str], HTTPResponse]:
+    """Add the routes. Returns what makes the page of a refusal, from its status and its message."""
     assets = Assets()
     assets.install(app)
     page = Pages(assets).page
@@ -30,6 +34,7 @@ def install(app: bottle.Bottle, settings: Settings) -> None:
     rules = {
         "extensions": sorted(settings.upload_extensions) if settings.upload_path else [],
         "largest": settings.max_content_length,
+        "largest_in_parts": settings.max_upload_size,
     }
     app.get("/converter", callback=lambda: page("converter", "Convert a mod", "submit.js", **rules))
     described = parts(json_schema())
@@ -37,6 +42,13 @@ def install(app: bottle.Bottle, settings: Settings) -> None:
     app.get("/watch/<ticket:int>", callback=lambda ticket: page("watch", "Conversion", "watching.js", ticket=ticket))
     app.get("/tasks", callback=lambda: page("tasks", "Tasks", "tasks.js", is_open=settings.open_monitor))
     app.get("/docs/embed", callback=lambda: page("embed", "Embed a conversion", "embed.js", server=_websocket_server()))
+
+    def refusal(status: int, message: str) -> HTTPResponse:
+        answer = page("refusal", "Not here", message=message)
+        answer.status = status
+        return answer
+
+    return refusal
 
 
 class Pages:
@@ -58,6 +70,7 @@ class Pages:
             asset=asset,
             version=__version__,
             navigation=NAVIGATION,
+            docs=DOCS,
             here=bottle.request.path,
         )
         headers = {

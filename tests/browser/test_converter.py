@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from knossosd.faults import Code, Finding
 from knossosd.tickets.ending import Outcome
@@ -15,6 +15,7 @@ from knossosd.tickets.execution import Execution
 from knossosd.tickets.store import Tickets
 from tests import archives
 from tests.browser.conftest import Shoot
+from tests.browser.test_look import JUMPS
 from tests.checkouts import KEY, Checkout, a_document
 
 LINK = "https://host.example/a.7z"
@@ -166,6 +167,7 @@ def test_a_document_is_submitted_and_the_page_becomes_the_live_view(
     converter.wait_for_url("**/watch/*")
     [ticket] = tickets.all()
     assert converter.url == f"{web.url}/watch/{ticket.number}"
+    expect(converter.locator("header [aria-current]")).to_have_count(0)
     expect(converter.locator("#live")).to_contain_text("The task is queued")
     execution = Execution.claim(tickets, ticket.number)
     assert execution is not None
@@ -252,6 +254,35 @@ def test_what_is_written_outlives_a_reload_and_can_be_thrown_away(converter: Pag
     expect(converter.locator("#form")).to_be_hidden()
 
 
+@pytest.mark.parametrize("width", [360, 1100])
+def test_nothing_jumps_when_what_is_written_is_loaded_anew(converter: Page, width: int) -> None:
+    converter.set_viewport_size({"width": width, "height": 1200})
+    write(converter, a_document(LINK, packages=[{"name": name, "files": []} for name in ("Core", "Media")]))
+    expect(converter.get_by_role("group")).to_have_count(2)
+    height = converter.locator("#form").evaluate("(form) => form.offsetHeight")
+    converter.add_init_script(JUMPS)
+    converter.reload()
+    expect(converter.get_by_label("Title")).to_have_value("My Mod")
+    converter.wait_for_timeout(100)
+    assert converter.evaluate("window.jumps") < 0.01
+    assert converter.locator("#form").evaluate("(form) => form.offsetHeight") == height
+    converter.get_by_role("button", name="Start over").click()
+    expect(converter.locator("#form")).to_be_hidden()
+
+
+def test_what_is_said_of_an_archive_stands_beside_it(signed_in: Page) -> None:
+    drop(signed_in, ("mod.exe", b"MZ"), ("empty.7z", b""))
+    for row in signed_in.locator("#uploads li").all():
+        around, said = row.bounding_box(), row.locator(".said").bounding_box()
+        assert around
+        assert said
+        assert around["y"] <= said["y"]
+        assert said["y"] + said["height"] <= around["y"] + around["height"]
+    button = signed_in.get_by_role("button", name="Begin with an example").bounding_box()
+    assert button
+    assert button["height"] < 50
+
+
 def test_a_document_is_drafted_from_archives_completed_and_converted(
     web: Checkout, tickets: Tickets, worker: None, converter: Page, tmp_path: Path, shoot: Shoot
 ) -> None:
@@ -316,6 +347,18 @@ def test_an_archive_waits_until_the_document_can_take_it(signed_in: Page, tmp_pa
     expect(signed_in.locator("#uploads")).not_to_contain_text("cannot take it")
     [package] = written(signed_in)["packages"]
     assert package["files"][0]["filename"] == "core.7z"
+
+
+def test_an_archive_that_waits_for_the_one_before_it_is_not_said_to_be_barred(signed_in: Page, tmp_path: Path) -> None:
+    held: list[Route] = []
+    signed_in.route("**/drop/**", lambda route: held.append(route), times=1)
+    drop(signed_in, packed(tmp_path, "my-core.7z", DATA), packed(tmp_path, "my-data.7z", BUILD))
+    rows = signed_in.locator("#uploads li")
+    expect(rows.nth(1)).to_contain_text("uploaded")
+    expect(rows.nth(1)).not_to_contain_text("cannot take it")
+    held[0].continue_()
+    expect(rows.nth(0)).to_contain_text("uploaded")
+    assert [one["name"] for one in written(signed_in)["packages"]] == ["Core", "Data"]
 
 
 def test_an_upload_that_breaks_off_is_tried_again(signed_in: Page, tmp_path: Path) -> None:

@@ -4,14 +4,14 @@ import re
 import threading
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from knossosd.conversion.observer import Level, Snapshot
 from knossosd.tickets.ending import Outcome
 from knossosd.tickets.execution import Execution
 from knossosd.tickets.store import Receipt, Tickets
 from knossosd.web.assets import OURS
-from tests import hosts
+from tests import checkouts, hosts
 from tests.checkouts import Checkout
 
 BOOTSTRAP_4 = """<style>
@@ -160,6 +160,25 @@ def test_captchas_are_asked_once_on_a_foreign_page(
     field.press("Enter")
     asking.join(10)
     assert answers == ["xyz"]
+
+
+def test_who_may_not_watch_is_told_so_and_let_in_later(
+    valkey: str, receipt: Receipt, execution: Execution, browser: Browser, page: Page, host: hosts.Host
+) -> None:
+    execution.log(Level.INFO, "one")
+    with checkouts.checkout(REDIS=valkey, WATCHERS_PER_ADDRESS=1) as copy:
+        copy.start_web()
+        page.goto(foreign(copy, host, receipt))
+        expect(page.locator("#cv-log")).to_contain_text("INFO: one")
+        second = browser.new_page()
+        second.goto(page.url)
+        expect(second.locator("#cv-note")).to_have_text(
+            "The server lets nobody else watch from here just now. Trying again …"
+        )
+        page.goto("about:blank")
+        expect(second.locator("#cv-log")).to_contain_text("INFO: one", timeout=30_000)
+        expect(second.locator("#cv-note")).to_have_text("")
+        second.close()
 
 
 def test_the_example_watches_a_ticket(web: Checkout, receipt: Receipt, execution: Execution, page: Page) -> None:

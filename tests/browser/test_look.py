@@ -54,6 +54,31 @@ def test_the_head_says_where_one_is(web: Checkout, page: Page) -> None:
     expect(page.get_by_role("navigation").locator("[aria-current=page]")).to_have_text("Tasks")
 
 
+def test_the_pages_of_the_documentation_lead_to_each_other(web: Checkout, page: Page) -> None:
+    page.goto(f"{web.url}/")
+    page.get_by_role("navigation").get_by_role("link", name="Docs").click()
+    for name in ("Embedding", "The repo document"):
+        page.get_by_role("navigation", name="Docs").get_by_role("link", name=name).click()
+        expect(page.get_by_role("navigation", name="Docs").locator("[aria-current=page]")).to_have_text(name)
+        expect(page.get_by_role("navigation", name="Main").locator("[aria-current]")).to_have_text("Docs")
+
+
+def test_who_went_astray_finds_back(web: Checkout, page: Page) -> None:
+    answer = page.goto(f"{web.url}/watch/nothing")
+    assert answer
+    assert answer.status == 404
+    expect(page.get_by_role("heading", name="There is nothing at this address.")).to_be_visible()
+    page.get_by_role("link", name="To the front page").click()
+    expect(page).to_have_url(f"{web.url}/")
+
+
+def test_the_front_page_leads_everywhere(web: Checkout, page: Page) -> None:
+    page.goto(f"{web.url}/")
+    links = page.get_by_role("main").get_by_role("link")
+    leads = {str(link.get_attribute("href")) for link in links.all()}
+    assert {"/converter", "/tasks", "/docs/document", "/docs/embed", "/schema.json", "/openapi.json"} <= leads
+
+
 def test_the_page_follows_the_system_into_the_dark_and_back(web: Checkout, page: Page) -> None:
     page.emulate_media(color_scheme="dark")
     page.goto(f"{web.url}/")

@@ -267,8 +267,8 @@ def test_it_comes_back_after_a_restart(valkey: str, tickets: Tickets, receipt: R
 @pytest.mark.parametrize(
     ("reply", "shown"),
     [
-        ({"status": 503, "json": {"error": True, "message": "Please wait."}}, "Please wait."),
-        ({"status": 502, "body": "<h1>Bad gateway</h1>"}, "Connection lost, trying again…"),
+        ({"status": 503, "json": {"error": True, "message": "Please wait."}}, "Please wait. Trying again…"),
+        ({"status": 502, "body": "<h1>Bad gateway</h1>"}, "The server answered 502. Trying again…"),
         ({"status": 200, "body": "event: now\ndata: {\n\n"}, "Connection lost, trying again…"),
     ],
 )

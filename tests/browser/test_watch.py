@@ -121,6 +121,20 @@ def test_every_archive_has_a_bar(execution: Execution, watched: Page) -> None:
     execution.finish(Outcome("{}"))
 
 
+def test_a_speed_of_a_while_ago_is_not_shown_as_the_present_one(
+    web: Checkout, receipt: Receipt, execution: Execution, page: Page
+) -> None:
+    page.clock.install()
+    page.goto(f"{web.url}/watch/{receipt.ticket}")
+    execution.planned(planned("core.7z"))
+    execution.progress(Snapshot(0.3, (archive("core.7z", Stage.DOWNLOADING, 12_300_000, 40_000_000, 2_000_000),)))
+    expect(bar_of(page, "core.7z")).to_contain_text("2.0 MB/s · 14 s left")
+    page.clock.run_for(12_000)
+    expect(bar_of(page, "core.7z")).to_contain_text("12.3 MB of 40.0 MB · nothing for 1")
+    execution.progress(Snapshot(0.3, (archive("core.7z", Stage.DOWNLOADING, 12_400_000, 40_000_000, 1_000_000),)))
+    expect(bar_of(page, "core.7z")).to_contain_text("12.4 MB of 40.0 MB · 1.0 MB/s")
+
+
 def test_the_bars_survive_a_reload(execution: Execution, watched: Page) -> None:
     execution.planned(planned("core.7z", "music.7z", "readme.txt"))
     execution.finished(archive("core.7z", Stage.DONE, 100, 100))
@@ -191,6 +205,16 @@ def test_the_log_follows_until_the_reader_scrolls_away(execution: Execution, wat
     expect(log.get_by_text("unseen")).to_be_in_viewport()
     execution.log(Level.INFO, "followed")
     expect(log.get_by_text("followed")).to_be_in_viewport()
+
+
+def test_the_log_stays_at_its_end_when_the_phone_is_turned(execution: Execution, watched: Page) -> None:
+    for number in range(60):
+        execution.log(Level.INFO, f"A line that needs more than one line on a phone that is held upright {number}")
+    last = watched.locator("#cv-log > div").last
+    for width in (1100, 360, 1100):
+        watched.set_viewport_size({"width": width, "height": 1600})
+        expect(last).to_be_in_viewport(ratio=1)
+        expect(watched.get_by_role("button", name="Newest")).to_be_hidden()
 
 
 def test_what_was_found_is_shown_to_who_has_the_token(execution: Execution, watched: Page) -> None:
@@ -289,10 +313,11 @@ def test_who_types_the_token_is_not_disturbed_by_the_end(
 
 
 def test_a_conversion_is_cancelled_by_who_means_it(tickets: Tickets, receipt: Receipt, watched: Page) -> None:
-    watched.once("dialog", lambda dialog: dialog.dismiss())
-    watched.get_by_role("button", name="Cancel").click()
-    watched.once("dialog", lambda dialog: dialog.accept())
-    watched.get_by_role("button", name="Cancel").click()
+    for meant in ("Leave it", "Cancel it"):
+        watched.get_by_role("button", name="Cancel", exact=True).click()
+        dialog = watched.get_by_role("dialog", name="Cancel My Mod 1.0.0?")
+        dialog.get_by_role("button", name=meant).click()
+        expect(dialog).to_have_count(0)
     expect(watched.locator("#outcome")).to_contain_text("The conversion was cancelled.")
     expect(watched.get_by_role("button", name="Cancel")).to_have_count(0)
     found = tickets.get(receipt.ticket)

@@ -99,6 +99,24 @@ def test_only_running_archives_stand_in_a_snapshot_with_their_rate(recorder: Rec
     assert snapshot.fraction == pytest.approx((0.42 * 0.5 + 0 + 1) / 3, abs=0.001)
 
 
+def test_the_rate_is_that_of_the_last_seconds(recorder: Recorder, clock: Clock) -> None:
+    track = Board(recorder, clock).track("mod", "package", "a.7z")
+    track.begin(Stage.DOWNLOADING)
+    done = 0
+    for speed, seconds in ((1000, 60), (10, 6)):
+        for _ in range(seconds):
+            clock.now += 1
+            done += speed
+            track.advance(done, 100_000)
+        assert track.progress.rate == speed
+    clock.now += 1
+    track.advance(500, 100_000)  # it begins again, elsewhere
+    assert track.progress.rate == 0
+    clock.now += 1
+    track.advance(1200, 100_000)
+    assert track.progress.rate == 700
+
+
 def test_an_unknown_total_counts_as_no_progress(recorder: Recorder, clock: Clock) -> None:
     track = Board(recorder, clock).track("mod", "package", "a.7z")
     track.begin(Stage.DOWNLOADING)

@@ -6,10 +6,12 @@ import re
 import urllib.error
 import urllib.request
 from http.client import HTTPMessage
+from pathlib import Path
 
 import pytest
 
 from knossosd.repo.document import json_schema
+from knossosd.web.assets import OURS
 from tests.checkouts import Checkout
 
 Answer = tuple[int, bytes, HTTPMessage]
@@ -50,6 +52,18 @@ def test_modules_of_one_edition_find_each_other(web: Checkout, linked: list[str]
     assert imported
     for name in imported:
         assert get(web, f"{module.rpartition('/')[0]}/{name}")[0] == 200
+
+
+@pytest.mark.parametrize("module", sorted(OURS.glob("*.js")), ids=lambda path: path.name)
+def test_a_module_finds_what_it_imports(module: Path) -> None:
+    text = module.read_text()
+    for source in re.findall(r'(?:from|import) ?\(?"\./([^"]+)"', text):
+        assert (OURS / source).is_file()
+    for names, source in re.findall(r'^import \{([^}]+)\} from "\./([^"]+)"', text, re.MULTILINE):
+        exported = re.findall(
+            r"^export (?:async )?(?:class|const|function\*?) (\w+)", (OURS / source).read_text(), re.MULTILINE
+        )
+        assert {name.split(" as ")[0].strip() for name in names.split(",")} <= set(exported)
 
 
 @pytest.mark.parametrize("path", ["/static/converter.js", "/static/0123456789ab/converter.js"])

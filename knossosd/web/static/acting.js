@@ -2,6 +2,7 @@
 
 import { confirm } from "./confirm.js";
 import { make, say } from "./dom.js";
+import { answerOf, Refused } from "./refusals.js";
 import * as session from "./session.js";
 
 const SHOWN_FOR = 8000;
@@ -24,12 +25,10 @@ export function deed(label, to, path, question = null) {
 
 async function outcome(path) {
   try {
-    const response = await fetch(path, { method: "POST", ...session.withKey() });
-    if (response.status === 401) return "this API key may not do that.";
-    const answer = await response.json();
-    if (answer.error) return answer.message;
+    const answer = await answerOf(await fetch(path, { method: "POST", ...session.withKey() }));
     return answer.done ? "done." : "there was nothing to do.";
-  } catch {
+  } catch (error) {
+    if (error instanceof Refused) return error.status === 401 ? "this API key may not do that." : error.message;
     return "the server could not be reached, and may not have done it.";
   }
 }

@@ -2,11 +2,13 @@
 
 import { fill, progressbar } from "./bars.js";
 import { make } from "./dom.js";
-import { duration, size } from "./figures.js";
+import { count, duration, size } from "./figures.js";
 import { Rows } from "./rows.js";
 
 const ROW = 3.75; // rem
 const ROUND = 150; // milliseconds in which all updates of a round have come
+const STILL = 6000; // milliseconds without a byte, after which the last speed is not the present one
+const LOOK = 1000; // milliseconds between two looks at that
 const ENDED = new Set(["done", "failed"]);
 // What archives in a stage count as together, in the order of its weight.
 const GROUPS = {
@@ -23,6 +25,7 @@ export class Archives {
   #turn = 0;
   #drawing = 0;
   #left = false;
+  #looking = setInterval(() => this.#running.size && this.#draw(), LOOK);
   #followed = -1;
   #summary = make("p", { class: "part-note" });
   #box = make("div", { class: "bars", role: "list", "aria-label": "Archives", tabindex: "0" });
@@ -46,7 +49,7 @@ export class Archives {
 
   // Bytes per second of all downloads together.
   get rate() {
-    return [...this.#running].reduce((sum, file) => sum + (file.stage === "downloading" ? file.rate : 0), 0);
+    return [...this.#running].reduce((sum, file) => sum + (file.stage === "downloading" ? presentRate(file) : 0), 0);
   }
 
   // All archives there are. On a reload what runs now was told before them, and stays.
@@ -63,6 +66,7 @@ export class Archives {
   // How far one archive is: the event `file`.
   update(told) {
     const file = this.#byPlace.get(keyOf(told)) ?? this.#add(told);
+    if (file.stage !== told.stage || file.done !== told.done) file.moved = performance.now();
     Object.assign(file, told, { turn: this.#turn });
     if (ENDED.has(file.stage)) this.#running.delete(file);
     else this.#running.add(file);
@@ -85,13 +89,14 @@ export class Archives {
 
   // Nothing runs any more.
   end(success) {
+    clearInterval(this.#looking);
     this.#running.clear();
     for (const file of this.#files) if (file.stage !== "failed") file.stage = endOf(file, success);
     this.#draw();
   }
 
   #add(place) {
-    const file = { ...place, stage: "waiting", done: 0, total: null, rate: 0, turn: 0 };
+    const file = { ...place, stage: "waiting", done: 0, total: null, rate: 0, turn: 0, moved: 0 };
     this.#files.push(file);
     this.#byPlace.set(keyOf(place), file);
     return file;
@@ -127,7 +132,7 @@ function summary(files) {
   const numbers = new Map(Object.values(GROUPS).map((group) => [group, 0]));
   for (const { stage } of files) numbers.set(GROUPS[stage], numbers.get(GROUPS[stage]) + 1);
   return [...numbers].filter(([, number]) => number)
-    .map(([group, number]) => `${number.toLocaleString("en")} ${group}`).join(" · ");
+    .map(([group, number]) => `${count(number)} ${group}`).join(" · ");
 }
 
 function drawArchive(file, index, count, before) {
@@ -157,12 +162,23 @@ function percentOf({ stage, done, total }) {
   return stage !== "waiting" && total ? Math.min(100, Math.floor((done / total) * 100)) : 0;
 }
 
-function figuresOf({ package: name, stage, done, total, rate }) {
+function figuresOf(file) {
+  const { package: name, stage, done, total } = file;
   if (stage !== "downloading" && stage !== "inspecting") return name;
+  const rate = presentRate(file);
   const bytes = total ? `${size(done)} of ${size(total)}` : size(done);
   const left = total && rate ? `${duration((total - done) / rate)} left` : null;
-  return [bytes, rate && `${size(rate)}/s`, left].filter(Boolean).join(" · ");
+  const still = stage === "downloading" && stillFor(file);
+  return [bytes, rate && `${size(rate)}/s`, left, still && `nothing for ${duration(still / 1000)}`].filter(Boolean).join(" · ");
 }
+
+// Milliseconds for which no byte has come, 0 when that is nothing to speak of.
+function stillFor({ moved }) {
+  const still = performance.now() - moved;
+  return still > STILL ? still : 0;
+}
+
+const presentRate = (file) => (stillFor(file) ? 0 : file.rate);
 
 // Text that stays as it is costs no layout.
 function write(element, text) {

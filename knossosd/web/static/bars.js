@@ -1,7 +1,7 @@
 // Bars, and the one for the whole, with what it says below itself.
 
 import { make } from "./dom.js";
-import { counted, duration, size } from "./figures.js";
+import { count, counted, duration, size } from "./figures.js";
 import { Pace } from "./pace.js";
 
 // The bar for the whole. `element` gets it and a line of figures.
@@ -27,7 +27,7 @@ export class Whole {
       const left = this.#pace.left;
       this.#say([
         `${percent} %`,
-        `${archives.ended} of ${counted(archives.count, "archive")}`,
+        archives.count && `${count(archives.ended)} of ${counted(archives.count, "archive")}`,
         archives.rate && `${size(archives.rate)}/s`,
         left !== null && `about ${duration(left)} left`,
       ]);

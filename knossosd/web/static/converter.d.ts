@@ -35,8 +35,8 @@ interface TaskWatcherEvents {
   done: [success: boolean];
   /** The client is connected. */
   connected: [];
-  /** The connection is lost; the client tries again by itself. */
-  disconnected: [];
+  /** The connection is lost, or was not made: why, in words for people. The client tries again by itself. */
+  disconnected: [reason: string];
 }
 
 /** A selector, an element or a jQuery object. */

@@ -16,8 +16,12 @@
   const ASLEEP = 150_000; // hidden pages may look once a minute; who looks less often has slept
   const AWAY = 60_000; // a page that was hidden for so long may have lost its connection without hearing of it
 
+  const LOST = "The connection is lost.";
+  const REFUSED = "The server lets nobody else watch from here just now.";
+
   class TaskWatcher {
     #url;
+    #health;
     #interactive;
     #callbacks = new Map();
     #socket = null;
@@ -30,7 +34,9 @@
 
     // `server` is a ws:// or wss:// address; only an `interactive` watcher may answer captchas.
     constructor(server, ticket, interactive) {
-      this.#url = `${server.replace(/\/+$/, "")}/ws/${interactive ? "inter" : "watcher"}/${ticket}`;
+      const base = server.replace(/\/+$/, "");
+      this.#url = `${base}/ws/${interactive ? "inter" : "watcher"}/${ticket}`;
+      this.#health = `${base.replace(/^ws/, "http")}/healthz`;
       this.#interactive = Boolean(interactive);
     }
 
@@ -79,7 +85,9 @@
       const after = this.#lastId ? `?after=${encodeURIComponent(this.#lastId)}` : "";
       const socket = new WebSocket(this.#url + after);
       this.#socket = socket;
+      let wasOpen = false;
       socket.onopen = () => {
+        wasOpen = true;
         this.#pause = FIRST_PAUSE;
         if (this.#interactive) this.emit("user_ready");
         this.trigger("connected");
@@ -87,10 +95,18 @@
       socket.onmessage = (message) => this.#receive(message.data);
       socket.onclose = () => {
         if (this.#ended) return this.#stopCaring();
-        this.trigger("disconnected");
+        if (wasOpen) this.trigger("disconnected", LOST);
+        else this.#tellWhy(socket);
         this.#retry = setTimeout(() => this.#open(), this.#pause * (0.5 + Math.random()));
         this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
       };
+    }
+
+    // Tell why the connection was not made. Browsers keep that to themselves; but they tell whether anybody answers.
+    async #tellWhy(socket) {
+      const answer = fetch(this.#health, { mode: "no-cors", cache: "no-store", credentials: "omit" });
+      const reason = await answer.then(() => REFUSED, () => LOST);
+      if (this.#socket === socket) this.trigger("disconnected", reason);
     }
 
     // Forget the connection and the plan for the next one: what still comes on it will come again.
@@ -147,7 +163,7 @@
       this.on("done", (success) => ended(success, success ? "Done" : "Failed"));
       this.on("task_status", () => ended(false, "There is no such ticket (any more)."));
       this.on("connected", () => say(""));
-      this.on("disconnected", () => say("The connection is lost, trying again …"));
+      this.on("disconnected", (reason) => say(`${reason} Trying again …`));
       if (this.#interactive) this.captcha_ui(place.appendChild(make("div", { "aria-live": "polite" })));
       return this;
     }

@@ -1,5 +1,6 @@
 // Drafts a repo document from archives: from their names at first, and from what is in them once the server has looked.
 
+import { counted } from "./figures.js";
 import { filesOf } from "./form.js";
 
 const ENDING = /(?:\.tar)?\.(?:7z|zip|rar|gz|xz|bz2)$/i;
@@ -69,7 +70,7 @@ export function complete(mod, { url, preview }) {
 
 // What an archive holds, in a line.
 export function summary(preview) {
-  const found = [`${preview.files.toLocaleString("en")} ${preview.files === 1 ? "file" : "files"}`];
+  const found = [counted(preview.files, "file")];
   if (preview.mod_inis.length) found.push(preview.mod_inis[0]);
   if (preview.vps.length) found.push(preview.vps.length === 1 ? preview.vps[0] : `${preview.vps.length} .vp files`);
   if (preview.programs.length) found.push(preview.programs.map((path) => path.split("/").pop()).slice(0, 3).join(", "));

@@ -8,4 +8,9 @@
   dark.addEventListener("change", follow);
   follow();
   root.toggleAttribute("data-key", Boolean(sessionStorage.getItem("knossosd-key")));
+  const height = Number(sessionStorage.getItem("knossosd-form-height"));
+  if (sessionStorage.getItem("knossosd-document") && height) {
+    root.setAttribute("data-draft", "");
+    root.style.setProperty("--form-height", `${height}px`);
+  }
 })();

@@ -1,14 +1,16 @@
 // The document as text, and what is wrong with it: by the published schema at once, by the server when it is at rest.
 
 import { make } from "./dom.js";
-import { counted } from "./figures.js";
+import { count, counted } from "./figures.js";
 import { placeOf, position, read, Unreadable } from "./reading.js";
+import { answerOf, Refused } from "./refusals.js";
 import { key, withKey } from "./session.js";
 
 const REST = 500; // milliseconds without a change
 const MOST = 50; // problems that are shown
-const NO_KEY = "The schema finds nothing wrong. The server looks closer once it knows your API key.";
-const NO_ANSWER = "The schema finds nothing wrong. The server does not answer just now.";
+const FINE = "The schema finds nothing wrong.";
+const NO_KEY = `${FINE} The server looks closer once it knows your API key.`;
+const NO_ANSWER = "The server does not answer just now.";
 
 // `area` is the text, `list` shows the problems, `status` says how many there are. `changed` is called with what the
 // text stands for, undefined when it is no JSON, and with the problems.
@@ -64,12 +66,19 @@ export class Editor {
     this.say("");
   }
 
-  // The rules that no schema can tell are the server's; it answers only who has a key.
+  // The rules that no schema can tell are the server's; it answers only who has a key. Whatever it does not say now,
+  // submitting will tell.
   async ask() {
     this.asking = new AbortController();
-    const answer = await this.answer(this.asking.signal);
-    if (answer) this.judge(answer);
-    else if (!this.asking.signal.aborted) this.say(NO_ANSWER, true);
+    const { signal } = this.asking;
+    const body = new URLSearchParams({ data: this.text });
+    try {
+      const answer = await answerOf(await fetch("/api/converter/check", { method: "POST", body, signal, ...withKey() }));
+      if (!signal.aborted) this.judge(answer);
+    } catch (error) {
+      if (signal.aborted) return; // it was typed on meanwhile
+      this.say(`${FINE} ${error instanceof Refused && error.status !== 403 ? error.message : NO_ANSWER}`, true);
+    }
   }
 
   // Show what the server says of the text.
@@ -78,18 +87,6 @@ export class Editor {
     const mind = warnings.length ? `, but mind the ${counted(warnings.length, "warning")}` : "";
     if (errors.length) this.say(counted(errors.length, "problem"));
     else this.say(`Nothing is wrong with it${mind}.`, true);
-  }
-
-  // What the server says, null when it was typed on meanwhile, or the server does not say: submitting will tell.
-  async answer(signal) {
-    const body = new URLSearchParams({ data: this.text });
-    try {
-      const response = await fetch("/api/converter/check", { method: "POST", body, signal, ...withKey() });
-      const answer = response.status === 403 ? null : await response.json();
-      return signal.aborted || !answer?.errors ? null : answer;
-    } catch {
-      return null;
-    }
   }
 
   say(text, isFine = false) {
@@ -104,7 +101,7 @@ export class Editor {
       ...warnings.slice(0, MOST).map(({ message, hint }) => this.item(this.located(message, hint), "WARNING")),
     ];
     const more = problems.length - MOST;
-    if (more > 0) items.push(make("li", {}, `… and ${more} more`));
+    if (more > 0) items.push(make("li", {}, `… and ${count(more)} more`));
     this.list.replaceChildren(...items);
     this.area.setAttribute("aria-invalid", problems.length > 0);
     this.changed(this.repo, problems);

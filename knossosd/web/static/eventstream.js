@@ -1,6 +1,7 @@
 // An event stream that is read with the key in a header, which EventSource cannot send, and that comes back by itself:
 // after the server was restarted, the network was gone, or the computer slept.
 
+import { answerOf, Refused } from "./refusals.js";
 import * as session from "./session.js";
 
 const SILENCE = 15000; // the server says something every five seconds
@@ -33,7 +34,7 @@ export class EventStream {
       if (outcome === "denied") return this.became("denied");
       this.became("lost", this.reason);
       if (outcome === "ended") pause = FIRST_PAUSE;
-      await aWhile(pause * (0.5 + Math.random()));
+      await aWhile(Math.max(pause * (0.5 + Math.random()), this.wait));
       pause = Math.min(2 * pause, LONGEST_PAUSE);
     }
   }
@@ -46,13 +47,11 @@ export class EventStream {
     stopped.addEventListener("abort", abort);
     let outcome = "failed";
     this.reason = undefined;
+    this.wait = 0;
     try {
       const response = await fetch(this.path, { ...session.withKey(), cache: "no-store", signal: attempt.signal });
       if (response.status === 401) return "denied";
-      if (!response.ok) {
-        this.reason = (await response.json()).message;
-        return "failed";
-      }
+      if (!response.ok) await answerOf(response);
       for await (const events of eventsOf(response.body)) {
         clearTimeout(patience);
         patience = setTimeout(abort, SILENCE);
@@ -61,7 +60,8 @@ export class EventStream {
         for (const [name, value] of events) this.heard(name, value);
       }
     } catch (error) {
-      if (!isOfTheNetwork(error)) throw error;
+      if (error instanceof Refused) [this.reason, this.wait] = [error.message, 1000 * error.after];
+      else if (!isOfTheNetwork(error)) throw error;
     } finally {
       clearTimeout(patience);
       stopped.removeEventListener("abort", abort);

@@ -1,7 +1,7 @@
 // Errors and warnings, each with what to do about it and its place.
 
 import { make } from "./dom.js";
-import { counted } from "./figures.js";
+import { count, counted } from "./figures.js";
 
 const FIRST = 50; // more are shown to whoever asks
 
@@ -13,7 +13,7 @@ export function findingsOf(findings, noun) {
   const show = (some) => list.append(...some.map(item));
   show(findings.slice(0, FIRST));
   if (findings.length > FIRST) {
-    const more = make("button", { type: "button", class: "btn btn-sm btn-outline-secondary" }, `Show all ${findings.length}`);
+    const more = make("button", { type: "button", class: "btn btn-sm btn-outline-secondary" }, `Show all ${count(findings.length)}`);
     more.addEventListener("click", () => {
       show(findings.slice(FIRST));
       more.remove();

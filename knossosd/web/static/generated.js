@@ -1,7 +1,7 @@
 // The generated document: to look at, to copy and to take along.
 
 import { make } from "./dom.js";
-import { counted } from "./figures.js";
+import { count, counted } from "./figures.js";
 import { Rows } from "./rows.js";
 
 const LINE = 1.25; // rem
@@ -25,7 +25,7 @@ export function viewOf(text) {
     const rows = new Rows(box, LINE, (index, before) => before ?? make("div", { class: "line" }, lines[index]));
     const shown = rows.show(lines.length);
     const all = counted(lines.length, "line");
-    note.textContent = shown < lines.length ? `The first ${shown.toLocaleString("en")} of ${all}` : all;
+    note.textContent = shown < lines.length ? `The first ${count(shown)} of ${all}` : all;
   }, { once: true });
   return view;
 }

@@ -31,6 +31,7 @@ export class Log {
     search.addEventListener("input", () => this.#filtered(() => this.#search(search.value)));
     this.#box.addEventListener("scroll", () => this.#follow(this.#isAtEnd()), { passive: true });
     this.#toEnd.addEventListener("click", () => this.#goToEnd());
+    new ResizeObserver(() => this.#follows && this.#goToEnd()).observe(this.#box);
   }
 
   // Add a line "<LEVEL>: <message>". Thousands may come at once, and are written in one go.

@@ -1,7 +1,7 @@
 // What came of a conversion: what was found, what is wrong, the files as the player will have them, the document.
 
 import { make } from "./dom.js";
-import { counted, size } from "./figures.js";
+import { count, counted, size } from "./figures.js";
 import { findingsOf } from "./findings.js";
 import { viewOf } from "./generated.js";
 import { Tree } from "./tree.js";
@@ -33,9 +33,9 @@ function contentsOf(mods) {
     const rows = mod.packages.map((one) => make(
       "tr", {},
       make("th", { scope: "row" }, one.name, " ", make("span", { class: "status" }, one.status)),
-      make("td", {}, one.files.length.toLocaleString("en")),
+      make("td", {}, count(one.files.length)),
       make("td", {}, size(bytesOf(one))),
-      make("td", {}, one.filelist.length.toLocaleString("en")),
+      make("td", {}, count(one.filelist.length)),
     ));
     const head = ["Package", "Archives", "Download", "Files"].map((name) => make("th", { scope: "col" }, name));
     return make(

@@ -1,5 +1,6 @@
 // Asks for the API key once; this tab keeps it.
 
+import { answerOf, Refused } from "./refusals.js";
 import * as session from "./session.js";
 
 const UNKNOWN = "This server does not know that API key, or it may not submit.";
@@ -42,7 +43,8 @@ export class SignIn {
     this.say("");
     const problem = await problemOf(key);
     button.disabled = false;
-    if (problem) return this.refuse(problem);
+    if (problem === UNKNOWN) return this.refuse();
+    if (problem) return this.say(problem);
     session.keepKey(key);
     this.form.reset();
     for (const resolve of this.waiting.splice(0)) resolve(key);
@@ -58,9 +60,10 @@ export class SignIn {
 async function problemOf(key) {
   const headers = { Authorization: `Bearer ${key}` };
   try {
-    const { status } = await fetch("/api/converter/check", { method: "POST", headers, credentials: "omit" });
-    return status === 403 ? UNKNOWN : null;
-  } catch {
-    return "The server cannot be reached. Please try again.";
+    await answerOf(await fetch("/api/converter/check", { method: "POST", headers, credentials: "omit" }));
+    return null;
+  } catch (error) {
+    if (!(error instanceof Refused)) return "The server cannot be reached. Please try again.";
+    return error.status === 403 ? UNKNOWN : error.message;
   }
 }

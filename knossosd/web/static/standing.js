@@ -3,8 +3,7 @@
 import { Age } from "./clock.js";
 import { make, say } from "./dom.js";
 import { Roster } from "./roster.js";
-import { bytes } from "./units.js";
-import { brief, count } from "./figures.js";
+import { brief, count, size } from "./figures.js";
 
 const LATE = 10; // seconds; a sign of life comes every five
 
@@ -28,8 +27,8 @@ export class Tiles {
     this.tell("dead", count(dead), dead ? "the server's fault" : "");
     this.tell("webhooks", count(webhooks));
     this.tell("watchers", count(watchers));
-    this.tell("store", store ? bytes(store.size) : "–", store ? `${count(store.contents)} contents` : "not known yet");
-    this.tell("free", free === null ? "–" : bytes(free), free === null ? "the disk does not answer" : "");
+    this.tell("store", store ? size(store.size) : "–", store ? `${count(store.contents)} contents` : "not known yet");
+    this.tell("free", free === null ? "–" : size(free), free === null ? "the disk does not answer" : "");
   }
 }
 

@@ -5,11 +5,11 @@ import { moveTo } from "./address.js";
 import * as draft from "./draft.js";
 import { Editor } from "./editor.js";
 import { modOf, ModForm } from "./form.js";
+import { answerOf, Refused } from "./refusals.js";
 import { Schema } from "./schema.js";
 import * as session from "./session.js";
 import { SignIn } from "./signin.js";
 import { UploadList } from "./uploadlist.js";
-import { watch } from "./watch.js";
 
 const EXAMPLE = {
   id: "my_mod",
@@ -22,6 +22,9 @@ const EXAMPLE = {
     files: [{ filename: "core.7z", urls: ["https://host.example/core.7z"] }],
   }],
 };
+
+// What only the live view needs is loaded while the document is submitted.
+const liveView = () => import("./watch.js");
 
 const find = (id) => document.getElementById(id);
 const page = find("converter");
@@ -37,7 +40,7 @@ const editor = new Editor({
   schema,
   changed: (repo, problems) => {
     form.show(repo, problems);
-    session.keepDraft(editor.text);
+    session.keepDraft(editor.text, find("form").offsetHeight);
     uploads.tell();
     ready();
   },
@@ -45,7 +48,11 @@ const editor = new Editor({
 const uploads = new UploadList({
   list: find("uploads"),
   status: find("said"),
-  rules: { extensions: page.dataset.extensions.split(" ").filter(Boolean), largest: Number(page.dataset.largest) },
+  rules: {
+    extensions: page.dataset.extensions.split(" ").filter(Boolean),
+    largest: Number(page.dataset.largest),
+    largestInParts: Number(page.dataset.largestInParts),
+  },
   uploaded: (upload, filenames) => change(filenames, (mod) => draft.add(mod, upload, filenames)),
   seen: (upload) => change([], (mod) => draft.complete(mod, upload)),
   removed: (upload) => change([], (mod) => draft.remove(mod, upload.url)),
@@ -53,6 +60,7 @@ const uploads = new UploadList({
 });
 
 editor.text = editor.text || session.draft();
+document.documentElement.removeAttribute("data-draft"); // the form is there now, or there is none
 find("example").addEventListener("click", () => editor.write(EXAMPLE));
 find("clear").addEventListener("click", () => {
   uploads.clear();
@@ -119,6 +127,7 @@ async function submit() {
   await signIn.key();
   convert.disabled = true;
   if (attempt.text !== editor.text) Object.assign(attempt, { text: editor.text, id: drawn() });
+  liveView().catch(() => {}); // it is tried again in the end
   try {
     const { headers, ...options } = session.withKey();
     const response = await fetch("/api/converter/request", {
@@ -127,13 +136,14 @@ async function submit() {
       headers: { ...headers, "Idempotency-Key": attempt.id },
       ...options,
     });
-    if (response.status === 403) return signIn.refuse();
-    const answer = await response.json();
+    const answer = await answerOf(response);
     if (answer.errors) editor.judge(answer);
     if (answer.error) return refuse(answer.errors ? "The document is not valid yet." : answer.message);
-    show(answer);
+    await show(answer);
   } catch (error) {
-    refuse(`The server cannot be reached (${error.message}). Please try again.`);
+    if (!(error instanceof Refused)) refuse(`The server cannot be reached (${error.message}). Please try again.`);
+    else if (error.status === 403) signIn.refuse();
+    else refuse(error.message);
   } finally {
     isAsked = false;
     ready();
@@ -148,14 +158,17 @@ function refuse(message) {
   find("refusal").textContent = message;
 }
 
-function show({ ticket, token }) {
+async function show({ ticket, token }) {
   session.keepToken(ticket, token);
+  const module = await liveView().catch(() => null);
+  if (!module) return location.assign(`/watch/${ticket}`);
   moveTo(`/watch/${ticket}`);
   document.title = "Conversion · knossosd";
   document.querySelector("h1").textContent = "Conversion";
+  document.querySelector("header [aria-current]").removeAttribute("aria-current");
   page.hidden = true;
   const live = find("live");
   live.hidden = false;
-  watch(live, { ticket, token });
+  module.watch(live, { ticket, token });
   document.querySelector("main").focus();
 }

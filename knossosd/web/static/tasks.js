@@ -63,9 +63,10 @@ function ask() {
   show(form, true);
 }
 
-function became(state, text = CONNECTION[state]) {
+// `reason` is what the server says, when the stream is lost although it answers.
+function became(state, reason) {
   find("line").dataset.state = state;
-  say(find("line"), text);
+  say(find("line"), reason ? `${reason} Trying again…` : CONNECTION[state]);
   monitor.classList.toggle("stale", state === "lost");
   if (state !== "denied") return;
   stream.close();

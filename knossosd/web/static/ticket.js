@@ -1,10 +1,12 @@
 // What the server's API says and does about one ticket.
 
+import { answerOf } from "./refusals.js";
+
 // {state, position?, title, success?, runtime?}; null when there is no such ticket (any more).
 export async function statusOf(ticket) {
   const response = await fetch(`/api/converter/get_status/${ticket}`);
   if (response.status === 404) return null;
-  return whenFine(response);
+  return answerOf(response);
 }
 
 // {json, success, errors, warnings}; null when the token is not the ticket's.
@@ -20,10 +22,5 @@ export function cancel(ticket, token) {
 async function withToken(action, ticket, token) {
   const body = new URLSearchParams({ ticket, token });
   const response = await fetch(`/api/converter/${action}`, { method: "POST", body });
-  return response.status === 403 ? null : whenFine(response);
-}
-
-function whenFine(response) {
-  if (!response.ok) throw new Error(`The server answered ${response.status}.`);
-  return response.json();
+  return response.status === 403 ? null : answerOf(response);
 }

@@ -2,7 +2,7 @@
 // looks.
 
 import { make } from "./dom.js";
-import { counted } from "./figures.js";
+import { count, counted } from "./figures.js";
 import { folders, matching, plant, seen } from "./folders.js";
 import { Rows } from "./rows.js";
 
@@ -52,7 +52,7 @@ export class Tree {
     this.#visible = seen(this.#root, wanted);
     this.#current = Math.max(0, Math.min(this.#current, this.#visible.length - 1));
     const all = counted(this.#root.files, "file");
-    this.#found.textContent = wanted ? `${wanted.files.toLocaleString("en")} of ${all}` : all;
+    this.#found.textContent = wanted ? `${count(wanted.files)} of ${all}` : all;
     this.#unfold.disabled = this.#fold.disabled = Boolean(wanted);
     this.#redraw();
   }

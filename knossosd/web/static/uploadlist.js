@@ -16,6 +16,7 @@ export class UploadList {
     this.uploads = new Uploads({ rules, changed: (upload) => this.show(upload) });
     this.rows = new Map();
     this.told = new Set();
+    this.untaken = new Set(); // told of, but the document could not take them
     this.looked = new Set();
   }
 
@@ -37,7 +38,7 @@ export class UploadList {
 
   show(upload) {
     if (!this.uploads.all.includes(upload)) this.drop(upload);
-    else this.row(upload).show(this.told.has(upload));
+    else this.row(upload).show(this.untaken.has(upload));
     this.tell();
     this.changed();
   }
@@ -45,6 +46,7 @@ export class UploadList {
   drop(upload) {
     this.rows.get(upload)?.element.remove();
     this.rows.delete(upload);
+    this.untaken.delete(upload);
     if (this.told.delete(upload)) this.removed({ url: upload.url });
   }
 
@@ -60,10 +62,14 @@ export class UploadList {
   tellOf(upload, filenames) {
     if (!this.told.has(upload)) {
       this.told.add(upload); // whatever it does to the document may bring us here again
+      this.untaken.delete(upload);
       const isTaken = this.uploaded({ filename: upload.file.name, url: upload.url }, filenames);
       if (isTaken) this.status.textContent = `${upload.file.name} is uploaded and in the document.`;
-      else this.told.delete(upload);
-      this.row(upload).show(this.told.has(upload));
+      else {
+        this.told.delete(upload);
+        this.untaken.add(upload);
+      }
+      this.row(upload).show(!isTaken);
     }
     if (upload.preview && this.told.has(upload) && !this.looked.has(upload)) {
       this.looked.add(upload);
@@ -95,14 +101,14 @@ class Row {
     this.element = make("li", {}, make("span", { class: "name" }, name), this.said, this.again, remove, this.track);
   }
 
-  show(isInDocument) {
+  show(isUntaken) {
     const { upload } = this;
     const percent = Math.round((100 * upload.sent) / Math.max(upload.file.size, 1));
     this.bar.style.width = `${percent}%`;
     this.track.setAttribute("aria-valuenow", percent);
     this.track.classList.toggle("full", upload.state === "done");
     this.again.hidden = upload.state !== "failed";
-    this.said.textContent = inWords(upload, isInDocument);
+    this.said.textContent = inWords(upload, isUntaken);
     this.element.classList.toggle("failed", FAILED.has(upload.state) || Boolean(upload.complaint));
   }
 }
@@ -112,16 +118,18 @@ function button(label, name, onclick) {
   return make("button", { type: "button", class: look, "aria-label": `${label} ${name}`, onclick }, label);
 }
 
-function inWords(upload, isInDocument) {
+function inWords(upload, isUntaken) {
   const whole = size(upload.file.size);
   if (FAILED.has(upload.state)) return upload.problem;
   if (upload.state === "waiting") return `${whole}, waiting`;
   if (upload.state === "uploading") {
+    if (upload.problem) return `${upload.problem} Trying again …`;
+    if (upload.sent === upload.file.size) return `${whole} sent, the server reads it`;
     const sent = `${size(upload.sent)} of ${whole}`;
     const left = (upload.file.size - upload.sent) / upload.rate;
     return upload.rate ? `${sent}, ${size(upload.rate)}/s, ${duration(left)} left` : sent;
   }
   if (upload.complaint) return upload.complaint;
-  if (!isInDocument) return `${whole} uploaded, but the document cannot take it as it is`;
+  if (isUntaken) return `${whole} uploaded, but the document cannot take it as it is`;
   return `${whole} uploaded${upload.preview ? ` · ${summary(upload.preview)}` : ""}`;
 }

@@ -1,5 +1,6 @@
-// Uploads archives through the server's upload door, a few at a time, and asks what is in them.
+// Uploads archives, a few at a time, and asks what is in them.
 
+import { problemOf, sendFile } from "./sending.js";
 import { key, withKey } from "./session.js";
 
 const AT_ONCE = 2;
@@ -7,9 +8,9 @@ const MOMENT = 500; // milliseconds between two looks at speed, and the first wa
 const LONGEST_WAIT = 5000;
 const PATIENCE = 10 * 60 * 1000;
 
-// One archive on its way. `state` is waiting, uploading, done, failed, or refused before it was sent; `problem` says
-// why. When done it has a `url` and, after a while, perhaps a `preview` of what it holds, or a `complaint` that it
-// cannot be read.
+// One archive on its way. `state` is waiting, uploading, done, failed, or refused before it was sent; `problem` says why
+// it failed, was refused or pauses. When done it has a `url` and, after a while, perhaps a `preview` of what it holds, or
+// a `complaint` that it cannot be read.
 class Upload {
   constructor(file) {
     this.file = file;
@@ -23,13 +24,14 @@ class Upload {
   }
 }
 
-// All uploads of a page. `rules` are { extensions, largest }; `changed` is called when anything is new about an upload.
+// All uploads of a page. `rules` are { extensions, largest, largestInParts }; `changed` is called when anything is
+// new about an upload.
 export class Uploads {
   constructor({ rules, changed }) {
     this.rules = rules;
     this.changed = changed;
     this.all = [];
-    this.requests = new Map();
+    this.sending = new Map();
   }
 
   get unfinished() {
@@ -42,14 +44,14 @@ export class Uploads {
     if (before) this.remove(before);
     const upload = new Upload(file);
     this.all.push(upload);
-    const problem = this.problemOf(file);
+    const problem = problemOf(file, this.rules);
     if (problem) Object.assign(upload, { state: "refused", problem });
     this.changed(upload);
   }
 
   remove(upload) {
     this.all = this.all.filter((one) => one !== upload);
-    this.requests.get(upload)?.abort();
+    this.sending.get(upload)?.abort();
     this.changed(upload);
     this.start();
   }
@@ -64,65 +66,33 @@ export class Uploads {
   start() {
     if (!key()) return;
     for (const upload of this.all) {
-      if (this.requests.size >= AT_ONCE) return;
+      if (this.sending.size >= AT_ONCE) return;
       if (upload.state === "waiting") this.send(upload);
     }
   }
 
-  problemOf({ name, size }) {
-    const { extensions, largest } = this.rules;
-    if (!extensions.length) return "This server takes no uploads.";
-    const extension = name.split(".").pop().toLowerCase();
-    if (!extensions.includes(extension)) return `Only ${extensions.join(", ")} can be uploaded.`;
-    if (size > largest) return "This is larger than what this server takes.";
-    return size ? "" : "This file is empty.";
-  }
-
-  send(upload) {
-    const request = new XMLHttpRequest(); // fetch tells nothing of how far an upload is
-    this.requests.set(upload, request);
+  async send(upload) {
+    const sending = new AbortController();
+    this.sending.set(upload, sending);
     upload.state = "uploading";
     this.changed(upload);
-    let [at, sent] = [Date.now(), 0];
-    request.upload.onprogress = ({ loaded, total }) => {
-      upload.sent = Math.min(upload.file.size, loaded);
-      const passed = Date.now() - at;
-      if (passed >= MOMENT || loaded === total) {
-        const rate = ((loaded - sent) / Math.max(passed, 1)) * 1000;
-        upload.rate = upload.rate ? 0.7 * upload.rate + 0.3 * rate : rate;
-        [at, sent] = [Date.now(), loaded];
-      }
+    const paused = (problem) => {
+      Object.assign(upload, { problem, rate: 0 });
       this.changed(upload);
     };
-    request.onload = () => this.take(upload, request);
-    request.onerror = () => this.fail(upload, "The upload broke off.");
-    request.onloadend = () => {
-      this.requests.delete(upload);
+    const task = { signal: sending.signal, paused, progress: speedometer(upload, () => this.changed(upload)) };
+    try {
+      const { url, sha256 } = await sendFile(upload.file, this.rules, task);
+      Object.assign(upload, { state: "done", sent: upload.file.size, url, problem: "" });
+      this.look(upload, sha256);
+    } catch (error) {
+      if (sending.signal.aborted) return; // it was removed
+      Object.assign(upload, { state: "failed", problem: error.message });
+    } finally {
+      this.sending.delete(upload);
       this.changed(upload);
       this.start();
-    };
-    const form = new FormData();
-    form.append("file", upload.file, upload.file.name);
-    request.open("POST", `/drop/${Math.floor(Date.now() / 1000)}/-/0`);
-    request.setRequestHeader("Authorization", withKey().headers.Authorization);
-    request.send(form);
-  }
-
-  take(upload, request) {
-    if (request.status === 403) return this.fail(upload, "The API key may not upload.");
-    let answer = {};
-    try {
-      answer = JSON.parse(request.responseText);
-    } catch {
-      // A proxy in between answered in its own way.
     }
-    if (!answer.url) return this.fail(upload, answer.message || `The server answered ${request.status}.`);
-    Object.assign(upload, { state: "done", sent: upload.file.size, url: answer.url });
-    this.look(upload, answer.sha256);
-  }
-
-  fail(upload, problem) {
-    Object.assign(upload, { state: "failed", problem });
   }
 
   async look(upload, sha256) {
@@ -132,6 +102,24 @@ export class Uploads {
     else upload.preview = preview;
     this.changed(upload);
   }
+}
+
+// Returns what notes how many bytes of the upload are there, and how fast they come.
+function speedometer(upload, changed) {
+  let at = null;
+  let sent = 0;
+  return (there) => {
+    at ??= Date.now() - 1;
+    if (upload.sent === 0) sent = upload.sent = there; // what was there before did not come now
+    Object.assign(upload, { sent: there, problem: "" });
+    const passed = Date.now() - at;
+    if (passed >= MOMENT || there === upload.file.size) {
+      const rate = Math.max(0, ((there - sent) / passed) * 1000);
+      upload.rate = upload.rate ? 0.7 * upload.rate + 0.3 * rate : rate;
+      [at, sent] = [Date.now(), there];
+    }
+    changed();
+  };
 }
 
 // What a worker found in the archive, as long as somebody `wants` to know. Null when nobody says: without it the draft

@@ -3,6 +3,7 @@
 import "./converter.js";
 import { Archives } from "./archives.js";
 import { Whole } from "./bars.js";
+import { confirm } from "./confirm.js";
 import { make } from "./dom.js";
 import { Log } from "./log.js";
 import * as session from "./session.js";
@@ -27,7 +28,7 @@ export function watch(element, { ticket, token }) {
   watcher.on("done", (success) => view.end(success));
   watcher.on("task_status", () => view.missing());
   watcher.on("connected", () => view.note(""));
-  watcher.on("disconnected", () => view.note("The connection is lost. Trying again …"));
+  watcher.on("disconnected", (reason) => view.note(`${reason} Trying again …`));
   watcher.connect();
   view.waitInQueue();
   forTheEnd().catch(() => {}); // it is tried again in the end
@@ -146,7 +147,7 @@ class View {
   }
 
   async #cancel() {
-    if (!confirm("Cancel this conversion? Nothing of it is kept.")) return;
+    if (!(await confirm(`Cancel ${this.#name}?`, "Nothing of this conversion is kept.", "Cancel it"))) return;
     try {
       const answer = await cancel(this.#ticket, this.#token);
       if (!answer) this.#refuseToken();
