@@ -11,9 +11,11 @@ import redis
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from knossosd.settings import CHECKOUT, Settings
-from knossosd.tickets.store import Tickets
+from knossosd.tickets.execution import Execution
+from knossosd.tickets.store import Receipt, Tickets
 from tests import checkouts
 from tests.checkouts import Checkout
+from tests.tickets.steps import claimed
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SCREENSHOTS = CHECKOUT / "docs" / "screenshots"
@@ -101,3 +103,14 @@ def web(valkey: str) -> Iterator[Checkout]:
 def tickets(web: Checkout, redis_client: redis.Redis, settings: Settings) -> Tickets:
     """The tickets that the web process knows."""
     return Tickets(redis_client, settings)
+
+
+@pytest.fixture
+def receipt(tickets: Tickets) -> Receipt:
+    return tickets.create("{}", title="My Mod 1.0.0")
+
+
+@pytest.fixture
+def execution(tickets: Tickets, receipt: Receipt) -> Execution:
+    """The hold of a worker, which the tests play."""
+    return claimed(tickets, receipt)

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 from knossosd.conversion.observer import Level, Snapshot
 from knossosd.tickets.ending import Outcome
 from knossosd.tickets.execution import Execution
-from knossosd.tickets.store import Receipt, Tickets
+from knossosd.tickets.store import Receipt
 from knossosd.web.assets import OURS
 from tests import checkouts, hosts
 from tests.checkouts import Checkout
@@ -20,19 +20,6 @@ BOOTSTRAP_4 = """<style>
 .bg-success { background-color: rgb(40, 167, 69) !important; }
 </style>"""
 """What Bootstrap says of progress bars, as pages have it."""
-
-
-@pytest.fixture
-def receipt(tickets: Tickets) -> Receipt:
-    return tickets.create("{}", title="My Mod 1.0.0")
-
-
-@pytest.fixture
-def execution(tickets: Tickets, receipt: Receipt) -> Execution:
-    """The hold of a worker, which the tests play."""
-    execution = Execution.claim(tickets, receipt.ticket)
-    assert execution is not None
-    return execution
 
 
 FOREIGN = """<!doctype html><meta charset="utf-8">{look}<div id="here"></div><ol id="got"></ol>

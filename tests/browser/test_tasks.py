@@ -39,11 +39,6 @@ BROKEN = Finding(Code.ARCHIVE_CORRUPT, "The archive is broken.", "Upload it agai
 
 
 @pytest.fixture
-def receipt(tickets: Tickets) -> Receipt:
-    return tickets.create("{}", title="My Mod 1.0.0")
-
-
-@pytest.fixture
 def operator(web: Checkout, page: Page) -> Page:
     """A browser in which the key was given."""
     page.add_init_script(f"sessionStorage.setItem('knossosd-key', '{KEY}')")

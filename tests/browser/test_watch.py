@@ -23,19 +23,6 @@ NAMES = ("core.7z", "voices.7z", "music.7z", "movies.zip", "readme.txt")
 
 
 @pytest.fixture
-def receipt(tickets: Tickets) -> Receipt:
-    return tickets.create("{}", title="My Mod 1.0.0")
-
-
-@pytest.fixture
-def execution(tickets: Tickets, receipt: Receipt) -> Execution:
-    """The hold of a worker, which the tests play."""
-    execution = Execution.claim(tickets, receipt.ticket)
-    assert execution is not None
-    return execution
-
-
-@pytest.fixture
 def watched(web: Checkout, receipt: Receipt, page: Page) -> Page:
     """The page of the ticket, by who has its token."""
     page.goto(f"{web.url}/watch/{receipt.ticket}#{receipt.token}")

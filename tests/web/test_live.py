@@ -16,6 +16,7 @@ from knossosd.tickets.execution import MAX_LOG_LINES, Execution
 from knossosd.tickets.store import Receipt, Tickets
 from tests import checkouts
 from tests.checkouts import Checkout, wait_until
+from tests.tickets.steps import claimed
 
 
 class Watching:
@@ -61,9 +62,7 @@ def receipt(tickets: Tickets) -> Receipt:
 
 @pytest.fixture
 def execution(tickets: Tickets, receipt: Receipt) -> Execution:
-    claimed = Execution.claim(tickets, receipt.ticket)
-    assert claimed is not None
-    return claimed
+    return claimed(tickets, receipt)
 
 
 def test_an_unknown_ticket_is_missing(web: Checkout, tickets: Tickets) -> None:
