@@ -300,6 +300,7 @@ def test_who_types_the_token_is_not_disturbed_by_the_end(
 
 
 def test_a_conversion_is_cancelled_by_who_means_it(tickets: Tickets, receipt: Receipt, watched: Page) -> None:
+    expect(watched.get_by_role("heading", name="My Mod 1.0.0")).to_be_visible()  # the question names it
     for meant in ("Leave it", "Cancel it"):
         watched.get_by_role("button", name="Cancel", exact=True).click()
         dialog = watched.get_by_role("dialog", name="Cancel My Mod 1.0.0?")

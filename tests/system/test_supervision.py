@@ -63,11 +63,15 @@ def test_every_line_is_json_and_about_its_ticket(own_installation: Checkout, hos
 
 
 def test_the_doctor_shows_who_lives(installation: Checkout, host: Host, content: bytes) -> None:
+    def examined() -> dict[str, Any]:
+        return {one["what"]: one for one in json.loads(installation.verb("doctor", "--json").stdout)}
+
     link, begun, hold = hosts.held(host, content)
     wait_until(installation.is_ready, "the workers live")
+    wait_until(lambda: examined()["Upkeep"]["is_right"], "upkeep lives, which starts beside them")
     ticket, token = installation.submit(a_document(link, id="examined"))
     assert begun.wait(30)
-    found = {one["what"]: one for one in json.loads(installation.verb("doctor", "--json").stdout)}
+    found = examined()
     hold.set()
     assert installation.outcome(ticket, token)["success"]
     assert all(found[what]["is_right"] for what in ("Redis", "Web", "Worker", "Upkeep", "Port")), found
