@@ -215,12 +215,13 @@ class Storm:
     # How it ends.
 
     def settle(self) -> None:
-        """Wait until every ticket has ended and every webhook was delivered."""
+        """Wait until every ticket has ended, every webhook was delivered, and the web process answers again."""
         deadline = time.monotonic() + RESTART + 2 * len(self.cases)
         while self.open() or len({ticket for ticket, _ in self.told}) < len(self.cases):
             assert time.monotonic() < deadline, f"not all has ended: {self.open()}\n{self.installation.logs()[-5000:]}"
             self.tend()
             time.sleep(0.5)
+        self.installation.wait_until_ready()
 
     def tend(self) -> None:
         """Let upkeep's work be done now."""
