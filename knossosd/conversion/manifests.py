@@ -1,5 +1,6 @@
 """What archives were found to hold: an archive that was read once is not read again by the same reader."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -7,7 +8,9 @@ from typing import NamedTuple, Self
 
 from knossosd.conversion.archive import INSPECTOR_VERSION, Inspection
 from knossosd.conversion.cache import Cache, Record
+from knossosd.conversion.errand import Check
 from knossosd.conversion.sevenzip import SevenZip
+from knossosd.conversion.toolbox import Toolbox
 from knossosd.faults import Code, Finding
 from knossosd.repo.contents import Digest, Member
 
@@ -39,6 +42,32 @@ class Manifests:
     def forget(self, sha256: str) -> None:
         """Remember no longer what the archive holds: somebody may have read other bytes in its place."""
         self.cache.forget("manifests", sha256)
+
+
+def read_once(
+    archive: Digest,
+    name: str,
+    toolbox: Toolbox,
+    read: Callable[[], Inspection],
+    *,
+    busy: Callable[[], None],
+    known: Callable[[], None],
+    check: Check,
+) -> Inspection:
+    """What the archive with this digest holds. Of all that want to read the same content at once, one does.
+
+    `read` reads it when that was not done before; else `known` is called. `busy` is called once when somebody else is
+    reading it. Raises what `read` and `check` raise.
+    """
+    manifests, reader = Manifests(toolbox.memory.cache), reader_of(toolbox.archive_tools.sevenzip)
+    with toolbox.leases.hold([f"content {archive.sha256}"], busy=busy, check=check):
+        inspection = manifests.find(archive, name, reader)
+        if inspection:
+            known()
+        else:
+            inspection = read()
+            manifests.keep(archive, name, reader, inspection)
+    return inspection
 
 
 def reader_of(sevenzip: SevenZip) -> str:

@@ -24,7 +24,7 @@ from knossosd.conversion.disk import telling_of_a_full_disk
 from knossosd.conversion.errand import TICK, Errand
 from knossosd.conversion.fetch import Fetched, fetch, forget
 from knossosd.conversion.links import elsewhere, public_links
-from knossosd.conversion.manifests import Manifests, reader_of
+from knossosd.conversion.manifests import read_once
 from knossosd.conversion.mirror import Publication
 from knossosd.conversion.observer import Cancelled, Level, Measure, Observer, Stage
 from knossosd.conversion.toolbox import Toolbox
@@ -206,29 +206,33 @@ class _Run:
             self._note_warning(entry.place(changed))
 
     def _read(self, entry: _Entry, fetched: Fetched) -> tuple[Member, ...]:
-        """The files in an archive. Of all that want to read the same content at once, one does."""
+        """The files in an archive."""
         entry.track.begin(Stage.INSPECTING)
-        name, digest = entry.file.filename, fetched.digest
-        manifests, reader = Manifests(self.toolbox.memory.cache), reader_of(self.toolbox.archive_tools.sevenzip)
+        name = entry.file.filename
 
         def somebody_is_at_it() -> None:
             self.observer.log(Level.INFO, f"{name} is being inspected already, waiting for that")
 
-        with self.toolbox.leases.hold([f"content {digest.sha256}"], busy=somebody_is_at_it, check=self.errand.check):
-            inspection = manifests.find(digest, name, reader)
-            if inspection:
-                self.observer.log(Level.INFO, f"{name} was inspected before")
-                self.observer.measured(Measure.MANIFEST_KNOWN, 1)
-            else:
-                self.observer.measured(Measure.MANIFEST_NEW, 1)
-                inspection = self._inspect_archive(entry, fetched)
-                manifests.keep(digest, name, reader, inspection)
+        def it_is_known() -> None:
+            self.observer.log(Level.INFO, f"{name} was inspected before")
+            self.observer.measured(Measure.MANIFEST_KNOWN, 1)
+
+        inspection = read_once(
+            fetched.digest,
+            name,
+            self.toolbox,
+            lambda: self._inspect_archive(entry, fetched),
+            busy=somebody_is_at_it,
+            known=it_is_known,
+            check=self.errand.check,
+        )
         for warning in inspection.warnings:
             self._note_warning(entry.place(warning))
         return inspection.members
 
     def _inspect_archive(self, entry: _Entry, fetched: Fetched) -> Inspection:
         self.observer.log(Level.INFO, f"Inspecting {entry.file.filename}")
+        self.observer.measured(Measure.MANIFEST_NEW, 1)
         began = time.monotonic()
         try:
             inspection = inspect(

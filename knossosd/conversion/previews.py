@@ -10,16 +10,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
-from knossosd.conversion.archive import inspect
+from knossosd.conversion.archive import Inspection, inspect
 from knossosd.conversion.cache import Cache, Record
 from knossosd.conversion.disk import telling_of_a_full_disk
 from knossosd.conversion.errand import Errand
 from knossosd.conversion.fetch import fetch
-from knossosd.conversion.manifests import Manifests, reader_of
+from knossosd.conversion.manifests import read_once
 from knossosd.conversion.observer import Cancelled
 from knossosd.conversion.toolbox import Toolbox
 from knossosd.conversion.transfer import Wishes
-from knossosd.conversion.uploads import NAME
+from knossosd.conversion.uploads import Uploads
 from knossosd.conversion.workspace import workspace
 from knossosd.faults import Fault, InputFault
 from knossosd.repo.models import PackageFile
@@ -33,26 +33,19 @@ KIND = "previews"
 
 @dataclass(frozen=True, slots=True)
 class Previews:
-    """The previews of the uploads in `folder`, whose links begin with `url`.
+    """The previews of the `uploads`.
 
     A preview is the `Outline` of an upload as JSON, with `warnings` about it; or `error`, which says why there is none.
     """
 
     cache: Cache
-    folder: Path
-    url: str
+    uploads: Uploads
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self | None:
         """The previews that the settings describe, None when there are no uploads."""
-        if settings.mirror_path is None or settings.upload_path is None:
-            return None
-        url = f"{settings.mirror_url}/{settings.upload_path}"
-        return cls(Cache(settings.cache_path), settings.mirror_path / settings.upload_path, url)
-
-    def is_upload(self, sha256: str) -> bool:
-        """Whether there is an upload of this checksum."""
-        return bool(NAME.fullmatch(sha256)) and (self.folder / sha256).is_file()
+        uploads = Uploads.from_settings(settings)
+        return cls(Cache(settings.cache_path), uploads) if uploads else None
 
     def find(self, sha256: str) -> Record | None:
         """The preview of an upload, None when there is none yet."""
@@ -84,7 +77,7 @@ class Previews:
         self.cache.remember(KIND, sha256, preview)
 
     def _read(self, sha256: str, filename: str, toolbox: Toolbox, folder: Path, errand: Errand) -> Record:
-        file = PackageFile(filename, (f"{self.url}/{sha256}",), True, "", None, None)
+        file = PackageFile(filename, (self.uploads.link(sha256),), True, "", None, None)
         wishes = Wishes(
             errand=errand,
             expect_archive=True,
@@ -93,19 +86,19 @@ class Previews:
             ask=lambda _: None,
         )
         fetched = fetch(file, folder, toolbox, wishes)
-        manifests, reader = Manifests(toolbox.memory.cache), reader_of(toolbox.archive_tools.sevenzip)
-        content = [f"content {fetched.digest.sha256}"]
-        with toolbox.leases.hold(content, busy=lambda: None, check=errand.check):
-            inspection = manifests.find(fetched.digest, filename, reader)
-            if inspection is None:
-                inspection = inspect(
-                    fetched.path,
-                    filename,
-                    tools=toolbox.archive_tools,
-                    workspace=folder,
-                    advance=lambda *_: None,
-                    errand=errand,
-                )
-                manifests.keep(fetched.digest, filename, reader, inspection)
+
+        def read() -> Inspection:
+            return inspect(
+                fetched.path,
+                filename,
+                tools=toolbox.archive_tools,
+                workspace=folder,
+                advance=lambda *_: None,
+                errand=errand,
+            )
+
+        inspection = read_once(
+            fetched.digest, filename, toolbox, read, busy=lambda: None, known=lambda: None, check=errand.check
+        )
         warnings = [warning.as_json() for warning in inspection.warnings]
         return {**asdict(outline(inspection.members)), "warnings": warnings}

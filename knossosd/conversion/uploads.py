@@ -58,7 +58,15 @@ class Uploads:
         self.folder.mkdir(parents=True, exist_ok=True)
         relink(file, self.folder / digest.sha256)
         flush(self.folder)
-        return f"{self.url}/{digest.sha256}"
+        return self.link(digest.sha256)
+
+    def has(self, sha256: str) -> bool:
+        """Whether there is an upload of this checksum."""
+        return bool(NAME.fullmatch(sha256)) and (self.folder / sha256).is_file()
+
+    def link(self, sha256: str) -> str:
+        """The public link of the upload with this checksum."""
+        return f"{self.url}/{sha256}"
 
     def superfluous(self) -> list[Disposable]:
         """The uploads that no mod published and no conversion holds, and that are too old."""

@@ -18,16 +18,29 @@ HOUSEHOLD = 64
 """Bits of an IPv6 address that a provider gives to one customer, who has all addresses behind them."""
 
 
-class Proxies:
-    """The `trusted` proxies: addresses and networks."""
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-    def __init__(self, trusted: Sequence[str]) -> None:
-        self._networks = [ipaddress.ip_network(one, strict=False) for one in trusted]
-        self._is_warned = False
+
+class Networks:
+    """Addresses and networks, by their `names`."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._networks = [ipaddress.ip_network(one, strict=False) for one in names]
 
     def have(self, address: str) -> bool:
-        """Whether `address` is one of them."""
-        return bool(self._networks) and self._is_in(_parsed(address))
+        """Whether `address` is one of them, or in one of them."""
+        found = _parsed(address) if self._networks else None
+        return found is not None and any(
+            found.version == network.version and found in network for network in self._networks
+        )
+
+
+class Proxies(Networks):
+    """The proxies that are trusted."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(names)
+        self._is_warned = False
 
     def client(self, environ: Mapping[str, Any]) -> str:
         """The address of whoever made the request, as far as anybody who is trusted knows."""
@@ -43,14 +56,9 @@ class Proxies:
             if address is None:
                 break
             client = str(address)
-            if not self._is_in(address):
+            if not self.have(client):
                 break
         return client
-
-    def _is_in(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None) -> bool:
-        return address is not None and any(
-            address.version == network.version and address in network for network in self._networks
-        )
 
     def _warn_of(self, peer: str) -> None:
         """Say once what an operator has forgotten. Strangers send the header, too, but not from our own network."""
@@ -94,7 +102,7 @@ def household(address: str) -> str:
     return str(found or address)
 
 
-def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _parsed(text: str) -> Address | None:
     """The address that `text` is; IPv4 when it is that in another spelling."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])

@@ -24,6 +24,7 @@ import bottle
 import multipart
 from bottle import HTTPResponse, request
 
+from knossosd.conversion.digest import Digester
 from knossosd.conversion.disk import FULL
 from knossosd.conversion.kinds import HEAD, ending_of, keeps_its_promise
 from knossosd.conversion.uploads import Uploads
@@ -231,9 +232,11 @@ class _Content:
         self._file = tempfile.NamedTemporaryFile(prefix="upload-", dir=folder, delete=False)  # noqa: SIM115
         self.path = Path(self._file.name)
         self.head = b""
-        self.size = 0
-        self._md5 = hashlib.md5(usedforsecurity=False)
-        self._sha256 = hashlib.sha256()
+        self._digester = Digester()
+
+    @property
+    def size(self) -> int:
+        return self._digester.size
 
     @property
     def shows_its_kind(self) -> bool:
@@ -241,15 +244,13 @@ class _Content:
 
     def add(self, data: bytes) -> None:
         self._file.write(data)
-        self._md5.update(data)
-        self._sha256.update(data)
-        self.size += len(data)
+        self._digester.update(data)
         self.head += data[: HEAD - len(self.head)]
 
     def finish(self) -> Digest:
         """Nothing more comes."""
         self._file.flush()
-        return Digest(self.size, self._md5.hexdigest(), self._sha256.hexdigest())
+        return self._digester.digest()
 
     def remove(self) -> None:
         """Remove the file; its content may have other names now."""

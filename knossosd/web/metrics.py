@@ -6,8 +6,7 @@ are those of all hosts. What `prometheus_client` measures by itself would be of 
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from ipaddress import ip_address, ip_network
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import bottle
 from bottle import HTTPResponse, request
@@ -23,6 +22,7 @@ from knossosd.tickets.measures import BEYOND, Duration, expected
 from knossosd.tickets.statistics import Durations, Fields, Standing, Statistics
 from knossosd.web.access import key_of
 from knossosd.web.answers import denied
+from knossosd.web.clients import Networks
 from knossosd.web.disk import Disk
 
 FORWARDED = {"HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP", "HTTP_VIA"}
@@ -74,18 +74,11 @@ def install(app: bottle.Bottle, settings: Settings, keyring: Keyring, statistics
     """Add the route."""
     registry = CollectorRegistry()
     registry.register(_Numbers(statistics, disk))
-    networks = [ip_network(network, strict=False) for network in settings.metrics_networks]
+    networks = Networks(settings.metrics_networks)
 
     def is_near() -> bool:
         """Whether who asks is in one of the networks. Of whom a web server in front of us asks for, nobody knows."""
-        if FORWARDED & request.environ.keys():
-            return False
-        try:
-            address: Any = ip_address(request.environ.get("REMOTE_ADDR", ""))
-        except ValueError:
-            return False
-        address = getattr(address, "ipv4_mapped", None) or address
-        return any(address in network for network in networks)
+        return not FORWARDED & request.environ.keys() and networks.have(request.environ.get("REMOTE_ADDR", ""))
 
     def metrics() -> HTTPResponse:
         if not settings.open_monitor and not is_near() and not _has_key(keyring):

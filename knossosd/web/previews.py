@@ -61,7 +61,7 @@ class _Previews:
         """The previews, when the upload is there and the key is good, or else the answer."""
         if not key_of(request.environ, self.keyring, Scope.UPLOAD):
             return HTTPResponse("Access denied", 403)
-        if self.previews is None or not in_thread(self.previews.is_upload, sha256):
+        if self.previews is None or not in_thread(self.previews.uploads.has, sha256):
             return refused(404, "There is no such upload (any more).")
         return self.previews
 

@@ -16,7 +16,7 @@ from knossosd.tickets.record import Ticket
 from knossosd.tickets.statistics import Statistics
 from knossosd.tickets.store import Tickets
 from knossosd.web.disk import Disk
-from knossosd.web.statistics import Day
+from knossosd.web.statistics import Day, standing_now
 
 MOST = 50
 """Entries of a list that are shown: the counts say how many there are in all."""
@@ -69,14 +69,8 @@ class Sections:
         standing = self._statistics.standing()
         return {
             "time": round(self._tickets.now(), 3),
-            "waiting": standing.waiting,
-            "oldest": round(standing.oldest, 3),
-            "working": standing.working,
-            "dead": standing.dead,
-            "webhooks": standing.deliveries,
+            **standing_now(standing, self._disk.free()),
             "processes": [{**asdict(one), "silent": round(one.silent, 1)} for one in standing.processes],
-            "store": standing.store._asdict() if standing.store else None,
-            "free": self._disk.free(),
         }
 
 

@@ -31,7 +31,17 @@ def install(app: bottle.Bottle, settings: Settings, keyring: Keyring, statistics
         if not settings.open_monitor and not key_of(request.environ, keyring, Scope.MONITOR):
             return denied()
         bottle.response.set_header("Cache-Control", "no-store")
-        return {**day.read(), "now": _now(statistics.standing(), disk.free())}
+        standing = statistics.standing()
+        now = {
+            **standing_now(standing, disk.free()),
+            "workers": [
+                {"host": one.host, "pid": one.pid, "since": one.since, "ticket": one.ticket}
+                for one in standing.processes
+                if one.kind == "worker"
+            ],
+            "watchers": sum(one.watchers for one in standing.processes),
+        }
+        return {**day.read(), "now": now}
 
     app.get("/api/statistics", callback=answer)
 
@@ -102,19 +112,14 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 3)
 
 
-def _now(standing: Standing, free: int | None) -> dict[str, Any]:
+def standing_now(standing: Standing, free: int | None) -> dict[str, Any]:
+    """How things stand, as it is told to operators. `free` are the bytes of disk that are left, if anybody knows."""
     return {
         "waiting": standing.waiting,
         "oldest": round(standing.oldest, 3),
         "working": standing.working,
         "dead": standing.dead,
         "webhooks": standing.deliveries,
-        "workers": [
-            {"host": one.host, "pid": one.pid, "since": one.since, "ticket": one.ticket}
-            for one in standing.processes
-            if one.kind == "worker"
-        ],
-        "watchers": sum(one.watchers for one in standing.processes),
         "store": standing.store._asdict() if standing.store else None,
         "free": free,
     }

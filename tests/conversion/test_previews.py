@@ -108,8 +108,8 @@ def test_an_upload_that_went_meanwhile_says_so(previews: Previews, toolbox: Tool
 @pytest.mark.parametrize("name", ["0" * 64, "../uploads", "", "core.7z", "A" * 64])
 def test_nothing_else_is_an_upload(settings: Settings, previews: Previews, name: str) -> None:
     upload(settings, b"content")
-    assert not previews.is_upload(name)
-    assert previews.is_upload(digest_bytes(b"content").sha256)
+    assert not previews.uploads.has(name)
+    assert previews.uploads.has(digest_bytes(b"content").sha256)
 
 
 def test_without_uploads_there_are_no_previews(valkey: str) -> None:
