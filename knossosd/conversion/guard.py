@@ -87,7 +87,7 @@ class Guard:
 
     def _check(self, host: str, text: str, port: int) -> None:
         address = ipaddress.ip_address(text.partition("%")[0])
-        if _is_in(address, self._networks):
+        if is_in(address, self._networks):
             return
         if not is_global(address):
             raise InputFault(
@@ -112,8 +112,9 @@ def is_global(address: Address) -> bool:
             return is_global(address.ipv4_mapped)
         if address not in UNICAST:
             return False
-    return address.is_global and not address.is_multicast and not _is_in(address, SPECIAL)
+    return address.is_global and not address.is_multicast and not is_in(address, SPECIAL)
 
 
-def _is_in(address: Address, networks: Iterable[Network]) -> bool:
+def is_in(address: Address, networks: Iterable[Network]) -> bool:
+    """Whether the address is in one of the networks."""
     return any(address.version == network.version and address in network for network in networks)

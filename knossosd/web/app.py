@@ -41,6 +41,7 @@ from knossosd.web.bodies import BodyLimit, is_large
 from knossosd.web.disk import Disk
 from knossosd.web.feed import Feed
 from knossosd.web.lookup import Lookup
+from knossosd.web.statistics import Day
 from knossosd.web.throttle import Throttle
 
 log = logging.getLogger(__name__)
@@ -67,9 +68,11 @@ def make_app(settings: Settings, tickets: Tickets, wake: Wake, feed: Feed) -> bo
     app.add_hook("before_request", lambda: logs.ticket.set(None))  # a connection may bring several requests
     keyring, lookup, disk = Keyring.from_settings(settings), Lookup(tickets), Disk(settings)
     quota = UploadQuota(tickets.client, settings.upload_quota)
+    numbers = Statistics(connect_once(settings, "statistics"))
+    day = Day(numbers)
     api.install(app, settings, keyring, tickets, lookup, wake, disk)
     monitor.install(app, settings, keyring, tickets, wake)
-    screen.install(app, settings, keyring, disk)
+    screen.install(app, settings, keyring, day, disk)
     drop.install(app, settings, keyring, disk, quota)
     chunked.install(app, settings, keyring, ChunkedUploads(tickets.client, settings), wake, disk, quota)
     previews.install(app, settings, keyring, wake)
@@ -77,9 +80,8 @@ def make_app(settings: Settings, tickets: Tickets, wake: Wake, feed: Feed) -> bo
     mirror.install(app, settings)
     openapi.install(app, settings)
     ops.install(app, settings, disk)
-    numbers = Statistics(connect_once(settings, "statistics"))
     metrics.install(app, settings, keyring, numbers, disk)
-    statistics.install(app, settings, keyring, numbers, disk)
+    statistics.install(app, settings, keyring, numbers, day, disk)
     refusal_page = pages.install(app, settings)
     app.default_error_handler = partial(_refuse, refusal_page)
     return app

@@ -12,13 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from knossosd.conversion.guard import Address, is_in
+
 log = logging.getLogger("knossosd.web")
 
 HOUSEHOLD = 64
 """Bits of an IPv6 address that a provider gives to one customer, who has all addresses behind them."""
-
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Networks:
@@ -30,9 +29,7 @@ class Networks:
     def have(self, address: str) -> bool:
         """Whether `address` is one of them, or in one of them."""
         found = _parsed(address) if self._networks else None
-        return found is not None and any(
-            found.version == network.version and found in network for network in self._networks
-        )
+        return found is not None and is_in(found, self._networks)
 
 
 class Proxies(Networks):

@@ -20,13 +20,14 @@ from knossosd.web.answers import denied, foreign
 from knossosd.web.disk import Disk
 from knossosd.web.overview import Overview
 from knossosd.web.sections import FOR_OPERATORS, Sections
+from knossosd.web.statistics import Day
 from knossosd.web.streaming import EventStream
 
 
-def install(app: bottle.Bottle, settings: Settings, keyring: Keyring, disk: Disk) -> None:
+def install(app: bottle.Bottle, settings: Settings, keyring: Keyring, day: Day, disk: Disk) -> None:
     """Add the route."""
     client = connect_once(settings, "monitor")
-    overview = Overview(client, Sections(client, settings, disk))
+    overview = Overview(client, Sections(client, settings, day, disk))
 
     def stream() -> HTTPResponse:
         if is_foreign(request.environ):

@@ -45,9 +45,9 @@ FOR_OPERATORS = frozenset({Section.DELIVERIES})
 
 
 class Sections:
-    """The sections of an installation, read with `client`."""
+    """The sections of an installation, read with `client`; `day` is the last day, which others read as well."""
 
-    def __init__(self, client: redis.Redis, settings: Settings, disk: Disk) -> None:
+    def __init__(self, client: redis.Redis, settings: Settings, day: Day, disk: Disk) -> None:
         self._tickets = Tickets(client, settings)
         self._outbox = Outbox(client)
         self._statistics = Statistics(client)
@@ -58,7 +58,7 @@ class Sections:
             Section.QUEUE: lambda: [_waiting(ticket) for ticket in self._tickets.next(MOST)],
             Section.OUTCOMES: lambda: [_outcome(entry) for entry in history.latest(client)],
             Section.DELIVERIES: lambda: [_delivery(one) for one in self._outbox.latest(MOST)],
-            Section.DAY: Day(self._statistics).read,
+            Section.DAY: day.read,
         }
 
     def read(self, section: Section) -> Any:

@@ -23,9 +23,10 @@ MOST = 0.95
 Row = dict[str, Any]
 
 
-def install(app: bottle.Bottle, settings: Settings, keyring: Keyring, statistics: Statistics, disk: Disk) -> None:
+def install(
+    app: bottle.Bottle, settings: Settings, keyring: Keyring, statistics: Statistics, day: "Day", disk: Disk
+) -> None:
     """Add the route."""
-    day = Day(statistics)
 
     def answer() -> Any:
         if not settings.open_monitor and not key_of(request.environ, keyring, Scope.MONITOR):
