@@ -204,6 +204,20 @@ def test_the_log_stays_at_its_end_when_the_phone_is_turned(execution: Execution,
         expect(watched.get_by_role("button", name="Newest")).to_be_hidden()
 
 
+def test_the_log_follows_when_it_is_laid_out_anew_just_after_it_moved(execution: Execution, watched: Page) -> None:
+    for number in range(60):
+        execution.log(Level.INFO, f"A line that needs more than one line where there is little room {number}")
+    watched.set_viewport_size({"width": 1100, "height": 1600})
+    last = watched.locator("#cv-log > div").last
+    expect(last).to_be_in_viewport(ratio=1)
+    # A browser tells of a move one frame later, when the lines may be longer than they were.
+    watched.locator("#cv-log").evaluate("box => { box.style.width = '12rem'; box.dispatchEvent(new Event('scroll')); }")
+    expect(watched.get_by_role("button", name="Newest")).to_be_hidden()
+    expect(last).to_be_in_viewport(ratio=1)
+    watched.locator("#cv-log").evaluate("box => { box.scrollTop -= 100; }")
+    expect(watched.get_by_role("button", name="Newest")).to_be_visible()
+
+
 def test_what_was_found_is_shown_to_who_has_the_token(execution: Execution, watched: Page) -> None:
     warning = Finding(Code.CASE_CONFLICT, "Twins.", "Rename them.", mod="my_mod", package="Core", file="core.7z")
     execution.finish(Outcome(generated(3, archives=2), warnings=(warning,)))

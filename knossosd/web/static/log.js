@@ -10,6 +10,7 @@ export class Log {
   #toEnd = make("button", { type: "button", class: "to-end btn btn-sm btn-primary", hidden: true }, "↓ Newest");
   #words = "";
   #follows = true;
+  #top = 0;
   #waiting = [];
 
   // Lines come quickly: a screen reader reads them when it is asked to, and hears of what matters elsewhere.
@@ -29,7 +30,7 @@ export class Log {
     );
     level.addEventListener("change", () => this.#filtered(() => (this.#box.dataset.least = level.value)));
     search.addEventListener("input", () => this.#filtered(() => this.#search(search.value)));
-    this.#box.addEventListener("scroll", () => this.#follow(this.#isAtEnd()), { passive: true });
+    this.#box.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     this.#toEnd.addEventListener("click", () => this.#goToEnd());
     new ResizeObserver(() => this.#follows && this.#goToEnd()).observe(this.#box);
   }
@@ -74,8 +75,17 @@ export class Log {
     return this.#box.scrollTop + this.#box.clientHeight >= this.#box.scrollHeight - NEAR;
   }
 
+  // Only the reader goes up and away from the end. Of a move to the end the browser tells later, when new lines or
+  // longer ones may stand behind it.
+  #scrolled() {
+    const isUp = this.#box.scrollTop < this.#top;
+    this.#top = this.#box.scrollTop;
+    this.#follow(this.#isAtEnd() || (this.#follows && !isUp));
+  }
+
   #goToEnd() {
     this.#box.scrollTop = this.#box.scrollHeight;
+    this.#top = this.#box.scrollTop;
     this.#follow(true);
   }
 
