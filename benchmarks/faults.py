@@ -21,6 +21,7 @@ from report import Row, print_table
 
 from tests import checkouts, hosts
 from tests.faults.storm import KINDS, SETTINGS, storm
+from tests.faults.verdict import verify
 
 
 def weather(kinds: list[str], tickets: int, every: float, seed: int) -> Row:
@@ -37,7 +38,7 @@ def weather(kinds: list[str], tickets: int, every: float, seed: int) -> Row:
         try:
             one.rage(kinds, tickets, every)
             one.settle()
-            one.verify()
+            verify(one)
         except AssertionError as error:
             verdict = str(error).partition("\n")[0][:80]
         return {

@@ -186,7 +186,7 @@ class Run:
 
 
 def _take_room(complaints: IO[bytes]) -> None:
-    """A full disk is told now: if it swallowed what 7-Zip says, a modder would be told something else than the truth."""
+    """A full disk is told now: it would swallow what 7-Zip says, and a modder would be told something else."""
     complaints.write(bytes(MAX_COMPLAINTS))
     complaints.flush()
     complaints.seek(0)

@@ -15,6 +15,7 @@ from knossosd.tickets import keys
 from tests import archives, checkouts, hosts
 from tests.checkouts import Checkout, a_document, wait_until
 from tests.faults.storm import SETTINGS, Storm
+from tests.faults.verdict import verify
 from tests.hosts import Host
 
 pytestmark = pytest.mark.timeout(300)
@@ -29,7 +30,7 @@ def test_valkey_stands_still_for_half_a_minute(a_storm: Storm) -> None:
     a_storm.kill("valkey", signal.SIGCONT)
     a_storm.submit(10)
     a_storm.settle()
-    a_storm.verify()
+    verify(a_storm)
 
 
 def test_valkey_is_away_for_half_a_minute(a_storm: Storm, installation: Checkout) -> None:
@@ -42,7 +43,7 @@ def test_valkey_is_away_for_half_a_minute(a_storm: Storm, installation: Checkout
     installation.supervisorctl("start", "knossosd:redis")
     a_storm.submit(10)
     a_storm.settle()
-    a_storm.verify()
+    verify(a_storm)
 
 
 def test_a_clock_that_jumps_ends_no_young_ticket(a_storm: Storm, installation: Checkout) -> None:
@@ -56,7 +57,7 @@ def test_a_clock_that_jumps_ends_no_young_ticket(a_storm: Storm, installation: C
     assert len(a_storm.open()) == 5
     installation.supervisorctl("start", "knossosd:worker")
     a_storm.settle()
-    a_storm.verify()
+    verify(a_storm)
 
 
 @pytest.fixture
