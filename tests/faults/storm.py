@@ -38,13 +38,16 @@ SETTINGS = {"LEASE_TIME": 2, "MAX_ATTEMPTS": 1000, "RESULT_LIFETIME": 3600, "CAC
 KINDS = ["worker child", "consumer", "upkeep", "web", "valkey"]
 """The processes that the supervisor restarts."""
 
+SUPERVISOR = "supervisord"
+"""All others follow it, and somebody has to start it again."""
+
 CONSUMER = "knossosd.tasks.huey"
 
 SIGNS = {
     "upkeep": "knossosd.tasks.upkeep",
     "web": "knossosd.py serve",
     "valkey": "valkey-server",
-    "supervisord": "supervisord",
+    SUPERVISOR: "supervisord",
 }
 """What stands in the command line of each kind."""
 
@@ -104,7 +107,8 @@ class Storm:
             while len(self.cases) < before + count / 4 and not calm.wait(0.01):
                 pass
             while True:
-                self.kill(self.chance.choice(kinds), number)
+                kind = self.chance.choice(kinds)
+                self.kill_supervisor() if kind == SUPERVISOR else self.kill(kind, number)
                 if calm.wait(every * (0.5 + self.chance.random())):
                     return
 
@@ -126,6 +130,12 @@ class Storm:
             with suppress(psutil.NoSuchProcess):
                 self.chance.choice(found).send_signal(number)
                 self.kills[kind] += 1
+
+    def kill_supervisor(self) -> None:
+        """Kill it, and start everything again when all programs have followed."""
+        self.kill(SUPERVISOR)
+        wait_until(lambda: not any(self.processes().values()), "all programs have followed their supervisor", RESTART)
+        self.installation.start_supervisor()
 
     def kill_worker_of(self, ticket: int) -> None:
         """Kill the worker process that works on the ticket, as soon as it shows that it does."""

@@ -4,7 +4,6 @@ import signal
 
 import pytest
 
-from tests.checkouts import Checkout, wait_until
 from tests.faults.storm import KINDS, Storm
 from tests.faults.verdict import verify
 from tests.hosts import Host
@@ -34,11 +33,9 @@ def test_killing_everything_at_random(a_storm: Storm) -> None:
     assert sum(a_storm.kills.values()) > 3
 
 
-def test_killing_the_supervisor(a_storm: Storm, installation: Checkout) -> None:
+def test_killing_the_supervisor(a_storm: Storm) -> None:
     a_storm.submit(20)
-    a_storm.kill("supervisord")
-    wait_until(lambda: not any(a_storm.processes().values()), "all programs have followed their supervisor", 60)
-    installation.start_supervisor()
+    a_storm.kill_supervisor()
     a_storm.settle()
     verify(a_storm)
 
