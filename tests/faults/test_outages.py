@@ -37,11 +37,11 @@ def test_valkey_stands_still_for_half_a_minute(a_storm: Storm) -> None:
 def test_valkey_is_away_for_half_a_minute(a_storm: Storm, installation: Checkout) -> None:
     a_storm.submit(10)
     [valkey] = a_storm.processes()["valkey"]
-    stopping = installation.start("supervisorctl", "-c", "supervisord.conf", "stop", "knossosd:redis")
+    stopping = installation.start("supervisorctl", "-c", "supervisord.conf", "stop", "redis")
     wait_until(lambda: not valkey.is_running(), "Valkey has left")
     threading.Event().wait(OUTAGE)
     assert stopping.wait(30) == 0
-    installation.supervisorctl("start", "knossosd:redis")
+    installation.supervisorctl("start", "redis")
     a_storm.submit(10)
     a_storm.settle()
     verify(a_storm)
@@ -49,14 +49,14 @@ def test_valkey_is_away_for_half_a_minute(a_storm: Storm, installation: Checkout
 
 def test_a_clock_that_jumps_ends_no_young_ticket(a_storm: Storm, installation: Checkout) -> None:
     """The clock of the host that upkeep runs on; every lifetime is judged by the clock of Redis."""
-    installation.supervisorctl("stop", "knossosd:worker")
+    installation.supervisorctl("stop", "worker")
     a_storm.submit(5)
     for days in (2, -2):
         jump = f"import time; real = time.time; time.time = lambda: real() + {days} * 86400"
         tend = "from knossosd import tasks; tasks.look_after_tickets.call_local(); tasks.sweep.call_local()"
         assert installation.run(sys.executable, "-c", f"{jump}; {tend}").returncode == 0
     assert len(a_storm.open()) == 5
-    installation.supervisorctl("start", "knossosd:worker")
+    installation.supervisorctl("start", "worker")
     a_storm.settle()
     verify(a_storm)
 
