@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from report import Row, print_table
 
 from tests import checkouts, hosts
-from tests.faults.storm import KINDS, SETTINGS, storm
+from tests.faults.storm import KINDS, SETTINGS, SUPERVISOR, storm
+from tests.faults.verdict import verify
 
 
 def weather(kinds: list[str], tickets: int, every: float, seed: int) -> Row:
@@ -37,7 +38,7 @@ def weather(kinds: list[str], tickets: int, every: float, seed: int) -> Row:
         try:
             one.rage(kinds, tickets, every)
             one.settle()
-            one.verify()
+            verify(one)
         except AssertionError as error:
             verdict = str(error).partition("\n")[0][:80]
         return {
@@ -52,14 +53,17 @@ def weather(kinds: list[str], tickets: int, every: float, seed: int) -> Row:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("kinds", nargs="*", choices=[*KINDS, []], help="which ones; each and all when none is named")
+    everything = [*KINDS, SUPERVISOR]
+    parser.add_argument(
+        "kinds", nargs="*", choices=[*everything, []], help="which ones; each and all when none is named"
+    )
     parser.add_argument("--tickets", type=int, default=500, help="how many tickets for each kind")
     parser.add_argument("--every", type=float, default=2.0, help="seconds between two kills, give or take a half")
     parser.add_argument("--seed", type=int, default=1, help="what chance begins with")
     arguments = parser.parse_args()
-    storms = {kind: [kind] for kind in arguments.kinds or KINDS}
+    storms = {kind: [kind] for kind in arguments.kinds or everything}
     if not arguments.kinds:
-        storms["all of them"] = KINDS
+        storms["all of them"] = everything
     rows = {name: weather(kinds, arguments.tickets, arguments.every, arguments.seed) for name, kinds in storms.items()}
     print_table("What becomes of tickets while these are killed", rows)
     if any(row["verdict"] != "all is right" for row in rows.values()):

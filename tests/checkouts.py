@@ -62,13 +62,21 @@ class Checkout:
         lines = [f"{name} = {value!r}\n" for name, value in values.items() if value is not None]
         (folder / "conf" / "settings.py").write_text("".join(lines))
         (folder / "conf" / "settings.py").chmod(0o600)
+        self.temporary = folder / "tmp"
+        self.temporary.mkdir(exist_ok=True)
         self._started: list[subprocess.Popen[Any]] = []
 
     @property
     def environment(self) -> dict[str, str]:
         """Only this interpreter's programs are found, and no server or 7-Zip of the system."""
         path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
-        return {"PATH": path, "HOME": str(self.folder), "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+        return {
+            "PATH": path,
+            "HOME": str(self.folder),
+            "TMPDIR": str(self.temporary),
+            "LC_ALL": "C.UTF-8",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
 
     def start(self, *command: str, **options: Any) -> subprocess.Popen[Any]:
         """Start a program in the checkout."""

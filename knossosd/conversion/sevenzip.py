@@ -100,9 +100,14 @@ class SevenZip:
             yield run
 
     @contextmanager
-    def stream_some(self, archive: Path, names: "Names", *, at_once: int, check: Check) -> Iterator["Run"]:
-        """Unpack the files with these names, in archive order, on one core, as one of so many `at_once`."""
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".txt") as file:
+    def stream_some(
+        self, archive: Path, names: "Names", *, workspace: Path, at_once: int, check: Check
+    ) -> Iterator["Run"]:
+        """Unpack the files with these names, in archive order, on one core, as one of so many `at_once`.
+
+        7-Zip reads the names from a file, which lies in the `workspace` because a killed worker leaves it behind.
+        """
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".txt", dir=workspace) as file:
             file.writelines(f'"{name}"\n' for name in names.names)
             file.flush()
             switches = ("-so", "-mmt=1", "-spd", "-scsUTF-8", f"-{names.switch}@{file.name}")
@@ -121,6 +126,7 @@ class SevenZip:
         self, command: str, *arguments: str, check: Check, ahead: int = READ_AHEAD, bounds: Bounds | None = None
     ) -> Iterator["Run"]:
         with tempfile.TemporaryFile() as complaints, ExitStack() as in_the_end:
+            _take_room(complaints)
             process = warden.start(
                 [self.program, command, *SWITCHES, *arguments],
                 bounds=(bounds or self._only_complaining).script,
@@ -169,10 +175,18 @@ class Run:
             except subprocess.TimeoutExpired:
                 self._check()
         self._complaints.seek(0)
-        return Ended(code, self._complaints.read(MAX_COMPLAINTS).decode(errors="replace"))
+        said = self._complaints.read(MAX_COMPLAINTS).rstrip(b"\0")
+        return Ended(code, said.decode(errors="replace"))
 
     def end(self) -> None:
         """Kill it when it still runs."""
         self._program.kill()
         self._output.close()
         self._stdout.close()
+
+
+def _take_room(complaints: IO[bytes]) -> None:
+    """A full disk is told now: it would swallow what 7-Zip says, and a modder would be told something else."""
+    complaints.write(bytes(MAX_COMPLAINTS))
+    complaints.flush()
+    complaints.seek(0)

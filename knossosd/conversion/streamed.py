@@ -140,7 +140,9 @@ class _Sharing:
         reading = self._reading
         sizes = [self._files[place].size or 0 for place in share.places]
         at_once = reading.tools.cores.count
-        with reading.sevenzip.stream_some(reading.path, share.names, at_once=at_once, check=self._check) as run:
+        with reading.sevenzip.stream_some(
+            reading.path, share.names, workspace=reading.workspace, at_once=at_once, check=self._check
+        ) as run:
             digests = digest_members(run.chunks(), sizes, self._progress.advance)
             reading.expect_success(run.wait(), self._listing)
         for place, digest in zip(share.places, digests, strict=True):

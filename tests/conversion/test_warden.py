@@ -28,7 +28,8 @@ elif doing == "stream":
     with sevenzip.stream(archive, cores=1, check=go_on) as run:
         run.wait()
 elif doing == "stream_some":
-    with sevenzip.stream_some(archive, Names(("0000",), "x"), at_once=1, check=go_on) as run:
+    folder.mkdir()
+    with sevenzip.stream_some(archive, Names(("0000",), "x"), workspace=folder, at_once=1, check=go_on) as run:
         run.wait()
 else:
     with sevenzip.extract(archive, folder, check=go_on) as run:
@@ -37,9 +38,9 @@ else:
 
 
 @contextmanager
-def worker(*arguments: object) -> Iterator[psutil.Process]:
+def worker(*arguments: object, **environment: str) -> Iterator[psutil.Process]:
     """A process that has 7-Zip do something; 7-Zip is killed in the end if nobody else did."""
-    process = psutil.Popen([sys.executable, "-c", WORKER, *map(str, arguments)])
+    process = psutil.Popen([sys.executable, "-c", WORKER, *map(str, arguments)], env={**os.environ, **environment})
     sevenzips: list[psutil.Process] = []
     try:
         wait_until(lambda: sevenzips.extend(sevenzips_of(process)) or sevenzips)
@@ -78,10 +79,14 @@ def fifo(tmp_path: Path) -> Path:
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("doing", ["list", "stream", "stream_some", "extract"])
 def test_a_7zip_that_waits_for_ever_is_killed_with_its_worker(doing: str, fifo: Path, tmp_path: Path) -> None:
-    with worker(doing, fifo, tmp_path / "unpacked") as process:
+    """And neither leaves anything but in the workspace, where it is found."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    with worker(doing, fifo, tmp_path / "unpacked", TMPDIR=str(temporary)) as process:
         [sevenzip] = sevenzips_of(process)
         process.kill()
         wait_until(lambda: not is_running(sevenzip))
+    assert list(temporary.iterdir()) == []
 
 
 @pytest.fixture(scope="module")

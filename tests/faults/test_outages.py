@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from knossosd.tickets import keys
 from tests import archives, checkouts, hosts
 from tests.checkouts import Checkout, a_document, wait_until
 from tests.faults.storm import SETTINGS, Storm
+from tests.faults.verdict import verify
 from tests.hosts import Host
 
 pytestmark = pytest.mark.timeout(300)
@@ -29,63 +31,102 @@ def test_valkey_stands_still_for_half_a_minute(a_storm: Storm) -> None:
     a_storm.kill("valkey", signal.SIGCONT)
     a_storm.submit(10)
     a_storm.settle()
-    a_storm.verify()
+    verify(a_storm)
 
 
 def test_valkey_is_away_for_half_a_minute(a_storm: Storm, installation: Checkout) -> None:
     a_storm.submit(10)
     [valkey] = a_storm.processes()["valkey"]
-    stopping = installation.start("supervisorctl", "-c", "supervisord.conf", "stop", "knossosd:redis")
+    stopping = installation.start("supervisorctl", "-c", "supervisord.conf", "stop", "redis")
     wait_until(lambda: not valkey.is_running(), "Valkey has left")
     threading.Event().wait(OUTAGE)
     assert stopping.wait(30) == 0
-    installation.supervisorctl("start", "knossosd:redis")
+    installation.supervisorctl("start", "redis")
     a_storm.submit(10)
     a_storm.settle()
-    a_storm.verify()
+    verify(a_storm)
 
 
 def test_a_clock_that_jumps_ends_no_young_ticket(a_storm: Storm, installation: Checkout) -> None:
     """The clock of the host that upkeep runs on; every lifetime is judged by the clock of Redis."""
-    installation.supervisorctl("stop", "knossosd:worker")
+    installation.supervisorctl("stop", "worker")
     a_storm.submit(5)
     for days in (2, -2):
         jump = f"import time; real = time.time; time.time = lambda: real() + {days} * 86400"
         tend = "from knossosd import tasks; tasks.look_after_tickets.call_local(); tasks.sweep.call_local()"
         assert installation.run(sys.executable, "-c", f"{jump}; {tend}").returncode == 0
     assert len(a_storm.open()) == 5
-    installation.supervisorctl("start", "knossosd:worker")
+    installation.supervisorctl("start", "worker")
     a_storm.settle()
-    a_storm.verify()
+    verify(a_storm)
 
 
-@pytest.fixture
-def small_mirror(tmp_path: Path) -> Iterator[Path]:
-    """A file system of four megabytes."""
-    folder = tmp_path / "small"
-    folder.mkdir()
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A file system of four megabytes in the folder."""
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], check=False).returncode:
         pytest.skip("file systems can only be mounted by root")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
 
 
-def test_a_full_disk_is_told_and_what_failed_goes_on_when_there_is_room(small_mirror: Path, host: Host) -> None:
-    content = os.urandom(3_000_000)
-    archive = archives.make_zip(small_mirror.parent / "a.zip", {"mod.ini": content}).read_bytes()
+def fill(disk: Path) -> Path:
+    """Leave not a byte free; returns the file that has it all."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    return ballast
+
+
+def test_a_full_mirror_is_told_and_what_failed_goes_on_when_there_is_room(tmp_path: Path, host: Host) -> None:
+    archive = archives.make_zip(tmp_path / "a.zip", {"mod.ini": os.urandom(3_000_000)}).read_bytes()
     link = host.link("/a.zip", hosts.serves(archive))
-    ballast = small_mirror / "ballast"
-    with checkouts.checkout(**SETTINGS, MIRROR_PATH=str(small_mirror), MIN_FREE_DISK=0) as copy:
+    mirror = tmp_path / "small"
+    mirror.mkdir()
+    with (
+        small_disk(mirror),
+        checkouts.checkout(**SETTINGS, MIRROR_PATH=str(mirror), MIN_FREE_DISK=0) as copy,
+    ):
+        ballast = mirror / "ballast"
         ballast.write_bytes(bytes(2_000_000))
         copy.start_supervisor()
         ticket, token = copy.submit(a_document(link))
         outcome = copy.outcome(ticket, token)
         assert [error["code"] for error in outcome["errors"]] == ["disk_full"]
-        assert list((small_mirror / ".work").iterdir()) == []
-        assert not list(small_mirror.glob("my_mod/*/*"))
+        assert list((mirror / ".work").iterdir()) == []
+        assert not list(mirror.glob("my_mod/*/*"))
         ballast.unlink()
         assert copy.verb("tickets", "retry", "--all").returncode == 0
         assert copy.outcome(ticket, token)["success"]
+
+
+def test_a_full_temporary_folder_is_told_and_no_archive_is_blamed(
+    tmp_path: Path, installation: Checkout, host: Host
+) -> None:
+    """What 7-Zip says of an archive goes there, such as that it has a password."""
+    both_at_work = threading.Barrier(2, timeout=30)
+    sample = archives.pack(tmp_path / "sample.7z", archives.SAMPLE).read_bytes()
+    secret = archives.pack(tmp_path / "secret.7z", archives.SAMPLE, "-psecret", "-mhe=on").read_bytes()
+
+    def serve_both(request: hosts.Request) -> None:
+        both_at_work.wait()
+        request.answer(200, sample)
+
+    with small_disk(installation.temporary) as temporary:
+        first = [installation.submit(a_document(host.link(f"/{name}.7z", serve_both), id=name)) for name in ("a", "b")]
+        for ticket in first:  # now each worker has made up its mind where it is
+            assert installation.outcome(*ticket)["success"]
+        ballast = fill(temporary)
+        ticket, token = installation.submit(a_document(host.link("/secret.7z", hosts.serves(secret)), id="c"))
+        outcome = installation.outcome(ticket, token)
+        assert [error["code"] for error in outcome["errors"]] == ["disk_full"]
+        ballast.unlink()
+        assert installation.verb("tickets", "retry", "--all").returncode == 0
+        outcome = installation.outcome(ticket, token)
+        assert [error["code"] for error in outcome["errors"]] == ["archive_encrypted"]
 
 
 def test_a_running_conversion_is_cancelled_at_once_and_leaves_nothing(

@@ -166,4 +166,4 @@ def test_a_program_that_dies_at_every_start_comes_back_in_the_end(own_installati
         upkeep = main_process(own_installation, UPKEEP)
         upkeep.kill()
         wait_until(are_gone([upkeep]), "it has ended")
-    wait_until(lambda: "RUNNING" in own_installation.supervisorctl("status", "knossosd:upkeep"), "it runs")
+    wait_until(lambda: "RUNNING" in own_installation.supervisorctl("status", "upkeep"), "it runs")

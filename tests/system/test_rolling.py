@@ -77,7 +77,7 @@ def two_webs(valkey: str, redis_client: redis.Redis) -> Iterator[Checkout]:
 
 
 def is_running(copy: Checkout, name: str) -> bool:
-    return "RUNNING" in copy.supervisorctl("status", f"knossosd:{name}")
+    return "RUNNING" in copy.supervisorctl("status", f"web:{name}")
 
 
 def test_whoever_comes_back_misses_nothing_and_sees_nothing_twice(
@@ -104,7 +104,7 @@ def test_whoever_comes_back_misses_nothing_and_sees_nothing_twice(
             watcher.start()
         wait_until(lambda: all(watcher.lines for watcher in watchers), "everybody watches")
         for name in ("web_0", "web_1"):
-            two_webs.supervisorctl("restart", f"knossosd:{name}")
+            two_webs.supervisorctl("restart", f"web:{name}")
             wait_until(lambda name=name: is_running(two_webs, name), f"{name} runs again")
     finally:
         is_over.set()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import redis
+import websocket
 
 from tests import checkouts, hosts
 from tests.checkouts import Checkout, a_document, wait_until
@@ -19,7 +20,7 @@ def nothing_is_left(installation: Checkout) -> None:
     wait_until(lambda: not installation.processes(), f"no process is left: {installation.processes()}")
 
 
-def test_the_programs_run_in_one_group(own_installation: Checkout) -> None:
+def test_operators_call_the_programs_by_their_names(own_installation: Checkout) -> None:
     lines = wait_until(
         lambda: (
             (found := own_installation.supervisorctl("status").splitlines())
@@ -29,7 +30,7 @@ def test_the_programs_run_in_one_group(own_installation: Checkout) -> None:
         "everything runs",
     )
     assert [line.split()[0] for line in sorted(lines)] == [
-        "knossosd:redis", "knossosd:upkeep", "knossosd:web_0", "knossosd:worker"
+        "redis", "upkeep", "web:web_0", "worker"
     ]  # fmt: skip
     var = own_installation.folder / "var"
     assert var.joinpath("supervisor.sock").stat().st_mode & 0o777 == 0o700
@@ -44,7 +45,7 @@ def test_every_line_is_json_and_about_its_ticket(own_installation: Checkout, hos
     assert own_installation.outcome(ticket, token)["success"]
     names = ("web_0", "worker", "upkeep")
     wait_until(lambda: "webhook" in str(own_installation.log_lines("upkeep")[-3:]), "the webhook was tried")
-    own_installation.supervisorctl("stop", "knossosd:web_0", "knossosd:worker", "knossosd:upkeep")
+    own_installation.supervisorctl("stop", "web:web_0", "worker", "upkeep")
     lines = {name: own_installation.log_lines(name) for name in names}
     for name in names:
         assert {line["process"] for line in lines[name]} == {name}
@@ -103,7 +104,7 @@ def test_restarting_the_worker_loses_no_conversion(own_installation: Checkout, h
     ticket, token = own_installation.submit(a_document(link))
     assert begun.wait(30)
     restart = own_installation.start(
-        "supervisorctl", "-c", "supervisord.conf", "restart", "knossosd:worker", stdout=subprocess.DEVNULL
+        "supervisorctl", "-c", "supervisord.conf", "restart", "worker", stdout=subprocess.DEVNULL
     )
     wait_until(lambda: "Received SIGINT" in own_installation.logs(), "the worker was told to stop")
     hold.set()
@@ -115,6 +116,21 @@ def test_restarting_the_worker_loses_no_conversion(own_installation: Checkout, h
 def test_a_signal_to_the_supervisor_stops_everything(own_installation: Checkout, number: signal.Signals) -> None:
     [supervisor] = [one for one in own_installation.processes() if "supervisord" in " ".join(one.cmdline())]
     supervisor.send_signal(number)
+    nothing_is_left(own_installation)
+
+
+def test_the_last_conversions_finish_in_sight(own_installation: Checkout, host: Host, content: bytes) -> None:
+    """The supervisor has the worker end first, so who watches sees how it goes out."""
+    link, begun, hold = hosts.held(host, content)
+    ticket, _ = own_installation.submit(a_document(link))
+    assert begun.wait(30)
+    own_installation.supervisorctl("shutdown")
+    wait_until(lambda: "Received SIGINT" in own_installation.logs(), "the worker was told to stop")
+    connection = websocket.create_connection(f"ws://127.0.0.1:{own_installation.port}/ws/watcher/{ticket}", timeout=30)
+    hold.set()
+    while json.loads(connection.recv())[:2] != ["done", [True]]:
+        pass
+    connection.close()
     nothing_is_left(own_installation)
 
 
@@ -133,7 +149,7 @@ def test_another_redis_is_used_when_the_settings_name_one(valkey: str, host: Hos
         copy.start_supervisor()
         outcome = copy.outcome(*copy.submit(a_document(host.link("/core.7z", hosts.serves(content)))))
         assert outcome["success"]
-        assert "EXITED" in copy.supervisorctl("status", "knossosd:redis")
+        assert "EXITED" in copy.supervisorctl("status", "redis")
         assert not (copy.folder / "var" / "redis.sock").exists()
         assert redis.Redis.from_url(valkey).exists("knossosd:tickets")
 
@@ -235,7 +251,7 @@ def test_a_conversion_that_outlasts_the_grace_time_starts_again(host: Host, cont
         copy.start_supervisor()
         ticket, token = copy.submit(a_document(link))
         assert begun.wait(30)
-        copy.supervisorctl("restart", "knossosd:worker")
+        copy.supervisorctl("restart", "worker")
         hold.set()
         assert copy.outcome(ticket, token)["success"], copy.logs()
         assert copy.get(f"/api/converter/get_status/{ticket}")["attempt"] == 2
@@ -254,7 +270,7 @@ def test_several_web_processes_share_the_port(valkey: str) -> None:
         ticket, _ = copy.submit(a_document("http://127.0.0.1:1/down.7z"))
         for _ in range(20):
             assert copy.state(ticket) in ("WAITING", "WORKING", "DONE")
-        copy.supervisorctl("restart", "knossosd:web_1")
+        copy.supervisorctl("restart", "web:web_1")
         wait_until(lambda: len(webs()) == 3, "three web processes run again")
 
 

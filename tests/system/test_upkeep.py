@@ -77,7 +77,7 @@ def test_a_consumer_that_is_stopped_does_not_wait_for_a_verification(
     damage(name, b"rotten")
     ask_for(own_installation, "verify")
     assert begun.wait(30)
-    own_installation.supervisorctl("stop", "knossosd:upkeep")
+    own_installation.supervisorctl("stop", "upkeep")
     log = (own_installation.folder / "var" / "log" / "upkeep.log").read_text()
     assert "not repaired. There was no time for that." in log
     assert "All workers have stopped." in log
@@ -126,7 +126,7 @@ def test_a_sweep_without_end_takes_one_thread_only(valkey: str) -> None:
 def test_what_upkeep_ends_and_delivers_stands_in_its_log(host: Host) -> None:
     with checkouts.checkout(TASK_LIFETIME=1) as installation:
         installation.start_supervisor()
-        installation.supervisorctl("stop", "knossosd:worker")
+        installation.supervisorctl("stop", "worker")
         hook = host.link("/hook", hosts.says(200))
         ticket, _ = installation.submit(a_document(host.link("/core.7z", hosts.stays_silent)), webhook=hook)
 
