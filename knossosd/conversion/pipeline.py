@@ -30,7 +30,7 @@ from knossosd.conversion.observer import Cancelled, Level, Measure, Observer, St
 from knossosd.conversion.toolbox import Toolbox
 from knossosd.conversion.transfer import Wishes
 from knossosd.conversion.workspace import workspace
-from knossosd.faults import Code, Fault, Finding, InputFault, ServerFault
+from knossosd.faults import Code, Fault, Finding, InputFault, ServerFault, time_in_words
 from knossosd.repo.contents import Contents, Digest, FileKey, Member
 from knossosd.repo.generated import describe_mod, generate
 from knossosd.repo.models import Mod, Package, PackageFile, Repo
@@ -331,7 +331,7 @@ class _Run:
 def _too_slow(limit: float) -> Finding:
     return Finding(
         Code.CONVERSION_TOO_SLOW,
-        f"The whole conversion took longer than {limit:.0f} seconds.",
+        f"The whole conversion took longer than {time_in_words(limit)}.",
         "Split the document, and use faster hosts.",
     )
 

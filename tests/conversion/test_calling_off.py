@@ -470,9 +470,12 @@ def test_another_conversion_goes_on(host: Host, patient: Settings, tmp_path: Pat
 # Time limits
 
 
-def codes(outcome: Conversion) -> list[Code]:
+def fails_with(outcome: Conversion, code: Code, limit: str) -> None:
+    """The conversion must have failed with this code alone, and say how long it may have taken."""
     assert outcome.document is None
-    return [error.code for error in outcome.errors]
+    [error] = outcome.errors
+    assert error.code is code
+    assert f"longer than {limit}" in error.message
 
 
 def drips(say: bytes) -> hosts.Behaviour:
@@ -493,7 +496,7 @@ def test_the_time_for_a_whole_conversion_is_limited(
     settings = patient.model_copy(update={"conversion_timeout": 0.3})
     missing, link = host.link("/b.7z", hosts.says(404)), host.link("/a.7z", silent(stuck, hung_up, HEADERS))
     outcome = run(tools(settings), Recorder(), missing, link)
-    assert codes(outcome) == [Code.CONVERSION_TOO_SLOW]
+    fails_with(outcome, Code.CONVERSION_TOO_SLOW, "0.3 seconds")
     nothing_is_left(patient)
 
 
@@ -501,7 +504,7 @@ def test_the_time_for_a_whole_conversion_is_limited(
 def test_the_time_for_a_download_is_limited_however_it_drips(say: bytes, host: Host, patient: Settings) -> None:
     settings = patient.model_copy(update={"download_timeout": 0.3, "idle_timeout": 10})
     outcome = run(tools(settings), Recorder(), host.link("/a.7z", drips(say)))
-    assert codes(outcome) == [Code.DOWNLOAD_TOO_SLOW]
+    fails_with(outcome, Code.DOWNLOAD_TOO_SLOW, "0.3 seconds")
     assert len(host.requests) <= 1
     nothing_is_left(patient)
 
@@ -515,7 +518,7 @@ def test_the_time_for_a_download_is_limited_in_a_look_up(patient: Settings) -> N
 
     settings = patient.model_copy(update={"download_timeout": 0.3})
     outcome = run(resolving(tools(settings), settings, resolve), Recorder(), "http://silent.example/a.7z")
-    assert codes(outcome) == [Code.DOWNLOAD_TOO_SLOW]
+    fails_with(outcome, Code.DOWNLOAD_TOO_SLOW, "0.3 seconds")
     resolved.set()
 
 
@@ -529,7 +532,7 @@ def test_the_time_for_a_download_is_limited_while_somebody_is_asked(host: Host, 
 
     settings = patient.model_copy(update={"download_timeout": 0.3})
     outcome = run(tools(settings), Asked(), host.link("/a.7z", hosts.says(200, CAPTCHA)))
-    assert codes(outcome) == [Code.DOWNLOAD_TOO_SLOW]
+    fails_with(outcome, Code.DOWNLOAD_TOO_SLOW, "0.3 seconds")
     answered.set()
 
 
@@ -538,7 +541,7 @@ def test_the_time_for_reading_an_archive_is_limited(when: str, host: Host, patie
     program, _ = standing_still(tmp_path, when)
     settings = patient.model_copy(update={"sevenzip": program, "cores": 2, "inspect_timeout": 1})
     outcome = run(tools(settings), Recorder(), host.link("/a.7z", hosts.serves(an_archive(tmp_path, when))))
-    assert codes(outcome) == [Code.ARCHIVE_TOO_SLOW]
+    fails_with(outcome, Code.ARCHIVE_TOO_SLOW, "1 second")
     assert leftovers(patient) == []
     nothing_is_left_of_7zip(program)
 
