@@ -25,6 +25,7 @@ from knossosd import logs
 from knossosd import settings as settings_module
 from knossosd.consumers import Queue
 from knossosd.conversion import tidying, verification
+from knossosd.conversion.busy import Busy
 from knossosd.conversion.errand import Errand
 from knossosd.conversion.http import WebClient
 from knossosd.conversion.observer import Cancelled, Level
@@ -41,7 +42,7 @@ from knossosd.repo.names import examples
 from knossosd.tickets import webhooks
 from knossosd.tickets.chunked import ChunkedUploads
 from knossosd.tickets.connection import connect, connect_once
-from knossosd.tickets.ending import Ended, Outcome, remove
+from knossosd.tickets.ending import Ended, Outcome
 from knossosd.tickets.execution import Execution
 from knossosd.tickets.leases import SharedLeases
 from knossosd.tickets.outbox import DeliveryState, Outbox
@@ -133,16 +134,19 @@ def attempt_delivery(delivery_id: str) -> None:
             answer = webhooks.deliver(WebClient.for_webhooks(settings), delivery)
         except (InputFault, RemoteFault) as fault:
             log.warning("attempt %d of the webhook of ticket %d failed: %s", delivery.attempts, delivery.ticket, fault)
-            # Of what may not be asked, another attempt cannot make anything else.
+            # Of what may not be asked, or is gone, another attempt cannot make anything else.
             state = DeliveryState.WAITING if isinstance(fault, RemoteFault) else DeliveryState.GIVEN_UP
-            outbox().note(delivery, str(fault), state=state)
+            after = fault.after if isinstance(fault, Busy) else 0.0
+            outbox().note(delivery, str(fault), state=state, after=after)
+            return
+        except Exception:  # the border: what is not noted would be tried again and again, without an end
+            log.exception("attempt %d of the webhook of ticket %d failed", delivery.attempts, delivery.ticket)
+            outbox().note(delivery, _internal().message, state=DeliveryState.WAITING)
             return
         outbox().note(delivery, answer.value, state=DeliveryState.DELIVERED)
         log.info("attempt %d of the webhook of ticket %d: %s", delivery.attempts, delivery.ticket, answer.value)
         if answer is webhooks.Answer.CANCELLED:
-            ticket = tickets().get(delivery.ticket)
-            if ticket and ticket.ending == delivery.id:  # it was not retried meanwhile
-                remove(tickets(), ticket)
+            tickets().forget(delivery.ticket, delivery.id)
 
 
 couriers = Couriers(attempt_delivery)

@@ -8,11 +8,13 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, Literal, NamedTuple, cast
 
 import redis
+from redis.client import Pipeline
 
 from knossosd.settings import HOUR, Settings
 from knossosd.tickets import history, keys, scripts
 from knossosd.tickets.changes import Change
 from knossosd.tickets.connection import now_in_redis
+from knossosd.tickets.outbox import log_entry
 from knossosd.tickets.record import State, Ticket
 
 TICKET_LIMIT = 2**53
@@ -31,6 +33,9 @@ MOMENT = 60
 """Seconds in which whoever watches a ticket reads its last events."""
 
 UNLIMITED = 2**53
+
+WITHDRAWN = "The ticket is converted once more."
+"""What the log of a delivery says that was not made before."""
 
 
 class Receipt(NamedTuple):
@@ -209,7 +214,7 @@ class Tickets:
     def retry(self, ticket: Ticket) -> bool:
         """Let a ticket that is dead wait once more; the caller then wakes a worker. False when it is not dead.
 
-        A webhook that still waits to be delivered is not: there will be another end.
+        A webhook that still waits to be delivered is given up: there will be another end.
         """
         number = ticket.number
         names = [
@@ -221,16 +226,23 @@ class Tickets:
             keys.OUTBOX,
             keys.OUTCOMES,
             keys.FAILED,
+            keys.delivery(ticket.ending),
         ]
         now, lifetime = self.now(), self.settings.task_lifetime
-        arguments: list[Any] = [number, now, lifetime + GRACE, now + lifetime, ticket.ending]
+        arguments: list[Any] = [number, now, lifetime + GRACE, now + lifetime, ticket.ending, log_entry(now, WITHDRAWN)]
         return bool(self.client.eval(scripts.RETRY, len(names), *names, *arguments))
 
-    def forget(self, number: int) -> None:
-        """Forget a ticket, whatever there still is of it. Its events are kept for a moment, for those who watch."""
-        found = self.get(number)
-        events = keys.events(number)
-        with self.client.pipeline() as pipe:
+    def forget(self, number: int, ending: str | None = None) -> None:
+        """Forget a ticket, whatever there still is of it, or only if that is its `ending`. Its events are kept for a
+        moment, for those who watch."""
+        record, events = keys.record(number), keys.events(number)
+
+        def forget_this(pipe: Pipeline) -> None:
+            fields = cast(dict[str, str], pipe.hgetall(record))
+            found = Ticket.from_hash(number, fields) if fields else None
+            pipe.multi()
+            if ending is not None and (found is None or found.ending != ending):
+                return
             pipe.delete(*(key for key in keys.all_of(number) if key != events))
             pipe.expire(events, MOMENT)
             for index in (keys.TICKETS, keys.QUEUE, keys.WORKING, keys.DEAD):
@@ -244,7 +256,8 @@ class Tickets:
             history.forget(pipe, number)
             for change in (Change.TICKETS, Change.DELIVERIES):
                 pipe.publish(keys.CHANGES, change.value)
-            pipe.execute()
+
+        self.client.transaction(forget_this, record)  # which begins anew when the ticket changes meanwhile
 
 
 def _standing(number: int, fields: Sequence[str], rank: int | Literal[False]) -> Standing | None:
