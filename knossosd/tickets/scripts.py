@@ -77,7 +77,7 @@ if hour ~= '' then
     redis.call('ZREMRANGEBYSCORE', hour, '-inf', ARGV[2] - 3600)
     redis.call('ZREMRANGEBYSCORE', open, '-inf', ARGV[2])
     if redis.call('ZCARD', hour) >= tonumber(ARGV[7]) then
-        return {{'hour', redis.call('ZRANGE', hour, 0, 0, 'WITHSCORES')[2]}}
+        return {{'hour', redis.call('ZRANGE', hour, -ARGV[7], -ARGV[7], 'WITHSCORES')[2]}}
     end
     if redis.call('ZCARD', open) >= tonumber(ARGV[8]) then return {{'at once'}} end
     redis.call('ZADD', hour, ARGV[2], ARGV[1])

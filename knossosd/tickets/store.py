@@ -61,7 +61,7 @@ class NotTaken(Exception):
 
 
 class QueueFull(NotTaken):
-    """The server has enough to do."""
+    """The server has enough to do, or cannot do more."""
 
 
 class QuotaReached(NotTaken):
@@ -90,12 +90,14 @@ class Tickets:
         use_cache: bool = True,
         owner: str = "",
         idempotency_key: str | None = None,
+        obstacle: str | None = None,
     ) -> Receipt:
         """Record a new ticket that waits for a worker; the caller then wakes one.
 
         `document` is the text of a repo document that was found valid. Without `use_cache`, all that it names is
         fetched and read anew. `owner` is who submits, and held to quotas when it is known. What the owner submits with
-        an `idempotency_key` again gives the same receipt again. Raises a kind of `NotTaken`.
+        an `idempotency_key` again, however the JSON is written, gives the same receipt again, also when there is an
+        `obstacle` to new ones. Raises a kind of `NotTaken`.
         """
         receipt = Receipt(
             secrets.randbelow(TICKET_LIMIT), "".join(secrets.choice(TOKEN_LETTERS) for _ in range(TOKEN_LENGTH))
@@ -128,10 +130,10 @@ class Tickets:
             settings.task_lifetime,
             settings.task_lifetime + max(settings.result_lifetime, settings.dead_lifetime) + GRACE,
             document,
-            settings.max_queue,
+            0 if obstacle else settings.max_queue,
             settings.tickets_per_hour or UNLIMITED,
             settings.tickets_at_once or UNLIMITED,
-            hashlib.sha256(json.dumps([document, webhook, use_cache]).encode()).hexdigest(),
+            _fingerprint(document, webhook, use_cache) if idempotency_key else "",
             receipt.token,
             *(part for pair in record.items() for part in pair),
         ]
@@ -142,15 +144,15 @@ class Tickets:
             case "same":
                 return Receipt(int(details[0]), details[1])
             case _:
-                raise self._refusal(outcome, details, now)
+                raise self._refusal(outcome, details, now, obstacle)
 
-    def _refusal(self, outcome: str, details: Sequence[str], now: float) -> NotTaken:
+    def _refusal(self, outcome: str, details: Sequence[str], now: float, obstacle: str | None) -> NotTaken:
         """Why the script made no ticket."""
         match outcome:
             case "other":
                 return KeyReused("This Idempotency-Key was used for another submission.")
             case "full":
-                return QueueFull("The queue is full. Please try again later.")
+                return QueueFull(obstacle or "The queue is full. Please try again later.")
             case "hour":
                 after = float(details[0]) + HOUR - now
                 limit = self.settings.tickets_per_hour
@@ -258,6 +260,12 @@ class Tickets:
                 pipe.publish(keys.CHANGES, change.value)
 
         self.client.transaction(forget_this, record)  # which begins anew when the ticket changes meanwhile
+
+
+def _fingerprint(document: str, webhook: str | None, use_cache: bool) -> str:
+    """The same for the same submission, whether it came in a form or as JSON."""
+    submission = json.dumps([json.loads(document), webhook, use_cache], sort_keys=True)
+    return hashlib.sha256(submission.encode()).hexdigest()
 
 
 def _standing(number: int, fields: Sequence[str], rank: int | Literal[False]) -> Standing | None:
