@@ -14,7 +14,8 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from urllib.parse import urlsplit
 
@@ -29,8 +30,7 @@ from knossosd.conversion.busy import Busy
 from knossosd.conversion.errand import Errand
 from knossosd.conversion.http import WebClient
 from knossosd.conversion.observer import Cancelled, Level
-from knossosd.conversion.pipeline import Conversion
-from knossosd.conversion.pipeline import convert as run_pipeline
+from knossosd.conversion.pipeline import Conversion, converting
 from knossosd.conversion.previews import Previews
 from knossosd.conversion.store import Store
 from knossosd.conversion.toolbox import Toolbox
@@ -85,7 +85,10 @@ def convert(number: int) -> None:
         return
     with execution:
         try:
-            outcome = _converted(execution)
+            with _converting(execution) as outcome:
+                ended = execution.finish(_recorded(outcome))
+                if ended is None:
+                    raise Cancelled
         except Cancelled:
             log.info("ticket %d was called off", number)
             return
@@ -102,7 +105,7 @@ def convert(number: int) -> None:
         except Exception:  # the border: whatever went wrong, the ticket ends and the operator hears of it
             log.exception("the conversion of ticket %d failed", number)
             outcome = Conversion(None, (_internal(),), ())
-        ended = execution.finish(_recorded(outcome))
+            ended = execution.finish(_recorded(outcome))
     for error in outcome.errors:
         log.info("ticket %d failed: %s", number, error)
     see_to_deliveries([ended])
@@ -287,19 +290,21 @@ def _toolbox() -> Toolbox:
     return Toolbox.from_settings(settings, _leases())
 
 
-def _converted(execution: Execution) -> Conversion:
+@contextmanager
+def _converting(execution: Execution) -> Iterator[Conversion]:
     document = tickets().document(execution.ticket.number)
     if document is None:
         raise Cancelled
     try:
         reading = parse(document, DocumentLimits.from_settings(settings))
     except InputFault as fault:  # the settings' limits may have changed since it was submitted
-        return Conversion(None, (fault.finding,), ())
+        yield Conversion(None, (fault.finding,), ())
+        return
     for warning in reading.warnings:
         execution.log(Level.WARNING, str(warning))
     toolbox = _toolbox() if execution.ticket.use_cache else _toolbox().starting_over()
-    outcome = run_pipeline(reading.repo, toolbox=toolbox, observer=execution)
-    return Conversion(outcome.document, outcome.errors, reading.warnings + outcome.warnings)
+    with converting(reading.repo, toolbox=toolbox, observer=execution) as outcome:
+        yield Conversion(outcome.document, outcome.errors, reading.warnings + outcome.warnings)
 
 
 def _recorded(outcome: Conversion) -> Outcome:
