@@ -334,7 +334,8 @@ class _Run:
 
     def _describe(self, mod: Mod, contents: Mapping[FileKey, Contents]) -> dict[str, Any]:
         try:
-            description = describe_mod(mod, contents)
+            # With very many files that takes seconds, and knows nothing of errands.
+            description = self.errand.apart(lambda: describe_mod(mod, contents))
         except InputFault as fault:
             self._note_error(fault.finding.at(mod=mod.id))
             return {}

@@ -23,6 +23,7 @@ from typing import Any
 import psutil
 import pytest
 
+from knossosd.conversion import pipeline
 from knossosd.conversion.digest import digest_file
 from knossosd.conversion.download import Downloader
 from knossosd.conversion.errand import Check
@@ -37,6 +38,7 @@ from knossosd.conversion.shares import MIN_SIZE
 from knossosd.conversion.toolbox import Toolbox
 from knossosd.faults import Code
 from knossosd.repo.document import parse
+from knossosd.repo.generated import describe_mod
 from knossosd.settings import VAR, Settings
 from tests import archives, hosts
 from tests.conversion.test_pipeline import LIMITS, Recorder, document, leftovers, published
@@ -349,6 +351,25 @@ def test_a_mod_that_another_one_publishes(
         run(replace(toolbox, mirror=mirror), Watcher(stuck), host.link("/a.7z", hosts.serves(content.read_bytes())))
     assert leftovers(patient) == []
     assert published(patient) == []
+
+
+def test_a_description_that_takes_its_time(
+    host: Host, patient: Settings, stuck: threading.Event, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+
+    def slowly(*arguments: Any) -> Any:
+        stuck.set()
+        go_on.wait()
+        return describe_mod(*arguments)
+
+    monkeypatch.setattr(pipeline, "describe_mod", slowly)
+    link = host.link("/a.7z", hosts.serves(archives.pack(tmp_path / "a.7z", archives.PLAIN).read_bytes()))
+    with pytest.raises(Cancelled):
+        run(tools(patient), Watcher(stuck), link)
+    assert leftovers(patient) == []
+    assert published(patient) == []
+    go_on.set()
 
 
 # 7-Zip
