@@ -73,7 +73,8 @@ def converting(repo: Repo, *, toolbox: Toolbox, observer: Observer) -> Iterator[
             with suppress(Cancelled):  # which the run raises as well, once it has tidied up
                 while wait([running], TICK).not_done:
                     observer.check()
-        outcome, is_wanted = running.result(), True
+        outcome = running.result()
+        is_wanted = outcome.document is not None
         try:
             yield outcome
         except Cancelled:
