@@ -14,7 +14,8 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from urllib.parse import urlsplit
 
@@ -25,11 +26,11 @@ from knossosd import logs
 from knossosd import settings as settings_module
 from knossosd.consumers import Queue
 from knossosd.conversion import tidying, verification
+from knossosd.conversion.busy import Busy
 from knossosd.conversion.errand import Errand
 from knossosd.conversion.http import WebClient
 from knossosd.conversion.observer import Cancelled, Level
-from knossosd.conversion.pipeline import Conversion
-from knossosd.conversion.pipeline import convert as run_pipeline
+from knossosd.conversion.pipeline import Conversion, converting
 from knossosd.conversion.previews import Previews
 from knossosd.conversion.store import Store
 from knossosd.conversion.toolbox import Toolbox
@@ -41,7 +42,7 @@ from knossosd.repo.names import examples
 from knossosd.tickets import webhooks
 from knossosd.tickets.chunked import ChunkedUploads
 from knossosd.tickets.connection import connect, connect_once
-from knossosd.tickets.ending import Ended, Outcome, remove
+from knossosd.tickets.ending import Ended, Outcome
 from knossosd.tickets.execution import Execution
 from knossosd.tickets.leases import SharedLeases
 from knossosd.tickets.outbox import DeliveryState, Outbox
@@ -84,7 +85,10 @@ def convert(number: int) -> None:
         return
     with execution:
         try:
-            outcome = _converted(execution)
+            with _converting(execution) as outcome:
+                ended = execution.finish(_recorded(outcome))
+                if ended is None:
+                    raise Cancelled
         except Cancelled:
             log.info("ticket %d was called off", number)
             return
@@ -101,7 +105,7 @@ def convert(number: int) -> None:
         except Exception:  # the border: whatever went wrong, the ticket ends and the operator hears of it
             log.exception("the conversion of ticket %d failed", number)
             outcome = Conversion(None, (_internal(),), ())
-        ended = execution.finish(_recorded(outcome))
+            ended = execution.finish(_recorded(outcome))
     for error in outcome.errors:
         log.info("ticket %d failed: %s", number, error)
     see_to_deliveries([ended])
@@ -133,16 +137,19 @@ def attempt_delivery(delivery_id: str) -> None:
             answer = webhooks.deliver(WebClient.for_webhooks(settings), delivery)
         except (InputFault, RemoteFault) as fault:
             log.warning("attempt %d of the webhook of ticket %d failed: %s", delivery.attempts, delivery.ticket, fault)
-            # Of what may not be asked, another attempt cannot make anything else.
+            # Of what may not be asked, or is gone, another attempt cannot make anything else.
             state = DeliveryState.WAITING if isinstance(fault, RemoteFault) else DeliveryState.GIVEN_UP
-            outbox().note(delivery, str(fault), state=state)
+            after = fault.after if isinstance(fault, Busy) else 0.0
+            outbox().note(delivery, str(fault), state=state, after=after)
+            return
+        except Exception:  # the border: what is not noted would be tried again and again, without an end
+            log.exception("attempt %d of the webhook of ticket %d failed", delivery.attempts, delivery.ticket)
+            outbox().note(delivery, _internal().message, state=DeliveryState.WAITING)
             return
         outbox().note(delivery, answer.value, state=DeliveryState.DELIVERED)
         log.info("attempt %d of the webhook of ticket %d: %s", delivery.attempts, delivery.ticket, answer.value)
         if answer is webhooks.Answer.CANCELLED:
-            ticket = tickets().get(delivery.ticket)
-            if ticket and ticket.ending == delivery.id:  # it was not retried meanwhile
-                remove(tickets(), ticket)
+            tickets().forget(delivery.ticket, delivery.id)
 
 
 couriers = Couriers(attempt_delivery)
@@ -283,19 +290,21 @@ def _toolbox() -> Toolbox:
     return Toolbox.from_settings(settings, _leases())
 
 
-def _converted(execution: Execution) -> Conversion:
+@contextmanager
+def _converting(execution: Execution) -> Iterator[Conversion]:
     document = tickets().document(execution.ticket.number)
     if document is None:
         raise Cancelled
     try:
         reading = parse(document, DocumentLimits.from_settings(settings))
     except InputFault as fault:  # the settings' limits may have changed since it was submitted
-        return Conversion(None, (fault.finding,), ())
+        yield Conversion(None, (fault.finding,), ())
+        return
     for warning in reading.warnings:
         execution.log(Level.WARNING, str(warning))
     toolbox = _toolbox() if execution.ticket.use_cache else _toolbox().starting_over()
-    outcome = run_pipeline(reading.repo, toolbox=toolbox, observer=execution)
-    return Conversion(outcome.document, outcome.errors, reading.warnings + outcome.warnings)
+    with converting(reading.repo, toolbox=toolbox, observer=execution) as outcome:
+        yield Conversion(outcome.document, outcome.errors, reading.warnings + outcome.warnings)
 
 
 def _recorded(outcome: Conversion) -> Outcome:

@@ -24,7 +24,7 @@ from knossosd.conversion.streamed import Stream, digest_shares, streaming
 from knossosd.conversion.unpacked import read_unpacked
 from knossosd.conversion.usable import usable
 from knossosd.conversion.zipdirectory import Unusual, find_disagreements
-from knossosd.faults import Code, Finding, InputFault
+from knossosd.faults import Code, Finding, InputFault, time_in_words
 from knossosd.repo.contents import Member
 from knossosd.repo.names import examples
 
@@ -64,7 +64,8 @@ def inspect(path: Path, name: str, *, tools: Tools, workspace: Path, advance: Ad
     size = path.stat().st_size
     if size == 0:
         raise InputFault(Code.ARCHIVE_EMPTY, f"{name} is an empty file.", complaints.PACK_AGAIN)
-    limited = errand.limited(tools.limits.timeout, lambda: complaints.too_slow(name))
+    limit = tools.limits.timeout
+    limited = errand.limited(limit, lambda: complaints.too_slow(name, f"longer than {time_in_words(limit)}"))
     with limited as part, tools.cores.seat():
         reading = Reading(path, name, size, tools, workspace, advance, part.check)
         members = usable(reading, _read(reading))

@@ -48,11 +48,11 @@ def too_large(message: str, hint: str) -> InputFault:
     return InputFault(Code.ARCHIVE_TOO_LARGE, message, hint)
 
 
-def too_slow(name: str) -> InputFault:
-    """The fault of an archive whose reading has no end."""
+def too_slow(name: str, limit: str) -> InputFault:
+    """The fault of an archive whose reading has no end; `limit` says how long it may take."""
     return InputFault(
         Code.ARCHIVE_TOO_SLOW,
-        f"Reading {name} took too long.",
+        f"Reading {name} took {limit}.",
         "Split it into several archives, or pack it with less memory.",
     )
 
@@ -66,7 +66,7 @@ def explain(ended: Ended, remarks: list[str], name: str) -> Fault:
     """The fault that made 7-Zip end with an error, by its messages and the listing's `remarks`."""
     said = "\n".join([ended.complaints, *remarks])
     if ended.code == -signal.SIGXCPU:
-        return too_slow(name)
+        return too_slow(name, "more processor time than is allowed")
     if re.search(r"Can't allocate required memory", said):
         return too_large(
             f"{name} cannot be unpacked with as much memory as is accepted.",

@@ -8,18 +8,20 @@ it, and no host is asked for too much at a time.
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+from knossosd.conversion.busy import Busy
 from knossosd.conversion.disk import telling_of_a_full_disk
 from knossosd.conversion.errand import Errand
 from knossosd.conversion.http import WebClient, host_of
 from knossosd.conversion.known import Known, KnownLinks
 from knossosd.conversion.leases import Leases
 from knossosd.conversion.observer import Level, Measure
-from knossosd.conversion.transfer import Busy, Transfer, TransferLimits, Transferred, Wishes
-from knossosd.faults import Code, Fault, InputFault, RemoteFault
+from knossosd.conversion.transfer import Transfer, TransferLimits, Transferred, Wishes
+from knossosd.faults import Code, Fault, InputFault, RemoteFault, time_in_words
 from knossosd.repo.contents import Digest
 from knossosd.settings import Settings
 
@@ -88,11 +90,14 @@ class Downloader:
         Whatever is raised, the file is gone.
         """
         try:
-            with telling_of_a_full_disk(), wishes.errand.limited(self._timeout, _too_slow) as errand:
+            with telling_of_a_full_disk(), self._limited(wishes.errand) as errand:
                 return self._measured(list(urls), into, replace(wishes, errand=errand), links)
         except BaseException:
             into.unlink(missing_ok=True)
             raise
+
+    def _limited(self, errand: Errand) -> AbstractContextManager[Errand]:
+        return errand.limited(self._timeout, lambda: _too_slow(self._timeout))
 
     def _measured(self, urls: list[str], into: Path, wishes: Wishes, links: KnownLinks) -> Download:
         began = time.monotonic()
@@ -173,8 +178,9 @@ class Downloader:
         self._pause(wishes.errand, pause)
 
 
-def _too_slow() -> InputFault:
-    return InputFault(Code.DOWNLOAD_TOO_SLOW, "The download took too long.", "Use a faster host.")
+def _too_slow(limit: float) -> InputFault:
+    message = f"The download, with all tries and waiting, took longer than {time_in_words(limit)}."
+    return InputFault(Code.DOWNLOAD_TOO_SLOW, message, "Use a faster host.")
 
 
 def _all_failed(reasons: dict[str, Fault]) -> Fault:

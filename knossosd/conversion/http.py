@@ -22,7 +22,7 @@ from urllib3.util import Url, parse_url
 from knossosd import __version__
 from knossosd.conversion.errand import Errand
 from knossosd.conversion.guard import Guard
-from knossosd.faults import Code, InputFault, RemoteFault
+from knossosd.faults import Code, InputFault, RemoteFault, time_in_words
 from knossosd.repo.urls import check_link
 from knossosd.settings import Settings
 
@@ -102,7 +102,7 @@ class WebClient:
                 yield answer
             except HTTPError as error:
                 errand.check()
-                raise _broken(error) from error
+                raise _broken(error, self.idle_timeout) from error
 
     @contextmanager
     def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Iterator[tuple[Response, str]]:
@@ -125,14 +125,15 @@ class WebClient:
         )
 
     def _limited(self) -> AbstractContextManager[Errand]:
-        if self.time_limit is None:
+        limit = self.time_limit
+        if limit is None:
             return nullcontext(self.errand)
-        return self.errand.limited(self.time_limit, _too_slow)
+        return self.errand.limited(limit, lambda: _too_slow(limit))
 
     @contextmanager
     def _promptly(self, errand: Errand, line: socket.socket) -> Iterator[None]:
         """Hang up when the block takes longer than a host may be silent: headers may drip, and never be silent."""
-        with errand.limited(self.idle_timeout, _too_slow) as answer:
+        with errand.limited(self.idle_timeout, lambda: _too_slow(self.idle_timeout)) as answer:
             try:
                 with answer.waking(lambda: _hang_up(line)):
                     yield
@@ -247,21 +248,22 @@ POOLS: dict[str, tuple[type[HTTPConnectionPool], int]] = {"http": (_HTTPPool, 80
 """By the scheme of a link: the kind of pool, and the port where the link names none."""
 
 
-def _broken(error: Exception) -> RemoteFault:
-    """The fault of a connection that broke, in words for a modder."""
+def _broken(error: Exception, patience: float) -> RemoteFault:
+    """The fault of a connection that broke, on which nobody was silent for longer than `patience`."""
     reason: Any = error
     if isinstance(error, SSLError):
         reason = f"its certificate or encryption is not in order ({error})"
     elif isinstance(error, ReadTimeoutError | TimeoutError):
-        reason = "the host has gone silent"
+        reason = f"the host was silent for {time_in_words(patience)}"
     elif isinstance(error, NewConnectionError):
         reason = "there is no connection"
     elif isinstance(error, HTTPError):
         reason = "the host broke the connection, or does not speak HTTP"
-    return RemoteFault(Code.DOWNLOAD_FAILED, f"The download broke off: {reason}.", "Try again later, or another host.")
-
-
-def _too_slow() -> RemoteFault:
     return RemoteFault(
-        Code.DOWNLOAD_TOO_SLOW, "The host takes too long to answer.", "Try again later, or another host."
+        Code.DOWNLOAD_FAILED, f"The connection broke off: {reason}.", "Try again later, or another host."
     )
+
+
+def _too_slow(limit: float) -> RemoteFault:
+    message = f"The host took longer than {time_in_words(limit)} to answer."
+    return RemoteFault(Code.DOWNLOAD_TOO_SLOW, message, "Try again later, or another host.")

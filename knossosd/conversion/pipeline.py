@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, as_completed, wait
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from knossosd.conversion.observer import Cancelled, Level, Measure, Observer, St
 from knossosd.conversion.toolbox import Toolbox
 from knossosd.conversion.transfer import Wishes
 from knossosd.conversion.workspace import workspace
-from knossosd.faults import Code, Fault, Finding, InputFault, ServerFault
+from knossosd.faults import Code, Fault, Finding, InputFault, ServerFault, time_in_words
 from knossosd.repo.contents import Contents, Digest, FileKey, Member
 from knossosd.repo.generated import describe_mod, generate
 from knossosd.repo.models import Mod, Package, PackageFile, Repo
@@ -55,12 +55,34 @@ def convert(repo: Repo, *, toolbox: Toolbox, observer: Observer) -> Conversion:
     interrupted. Whatever happens, nothing is left in the work folder, and the mirror keeps what this conversion
     published only when it succeeds.
     """
-    with ThreadPoolExecutor(1, "conversion") as thread, Errand().limited(toolbox.timeout, _TooSlow) as errand:
-        running = thread.submit(_Run(repo, toolbox, observer, errand).convert)
-        with suppress(Cancelled):  # which the run raises as well, once it has tidied up
-            while wait([running], TICK).not_done:
-                observer.check()
-    return running.result()
+    with converting(repo, toolbox=toolbox, observer=observer) as outcome:
+        return outcome
+
+
+@contextmanager
+def converting(repo: Repo, *, toolbox: Toolbox, observer: Observer) -> Iterator[Conversion]:
+    """Convert `repo` as `convert` does, for a block that records the outcome.
+
+    When the block raises `Cancelled`, because the outcome came too late, the mirror keeps nothing of it. Whatever else
+    it raises, nobody knows whether the outcome was recorded, so what was published stays.
+    """
+    with ExitStack() as published:
+        with ThreadPoolExecutor(1, "conversion") as thread, Errand().limited(toolbox.timeout, _TooSlow) as errand:
+            run = _Run(repo, toolbox, observer, errand, published)
+            running = thread.submit(run.convert)
+            with suppress(Cancelled):  # which the run raises as well, once it has tidied up
+                while wait([running], TICK).not_done:
+                    observer.check()
+        outcome = running.result()
+        is_wanted = outcome.document is not None
+        try:
+            yield outcome
+        except Cancelled:
+            is_wanted = False
+            raise
+        finally:
+            if is_wanted and run.publication:
+                run.publication.keep()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +116,18 @@ class _TooSlow(Cancelled):
 
 
 class _Run:
-    """The state of one conversion: what is noticed on the way."""
+    """The state of one conversion: what is noticed on the way.
 
-    def __init__(self, repo: Repo, toolbox: Toolbox, observer: Observer, errand: Errand) -> None:
+    When it succeeds, its `publication` stays open until `published` is closed.
+    """
+
+    def __init__(self, repo: Repo, toolbox: Toolbox, observer: Observer, errand: Errand, published: ExitStack) -> None:
         self.repo = repo
         self.toolbox = toolbox
         self.observer = observer
         self.errand = errand
+        self.published = published
+        self.publication: Publication | None = None
         self.started = time.time()
         self.errors: list[Finding] = []
         self.warnings: list[Finding] = []
@@ -254,7 +281,8 @@ class _Run:
         self, entries: list[_Entry], inspected: Mapping[FileKey, _Inspected]
     ) -> dict[str, Any] | None:
         began = time.monotonic()
-        with self._publication() as publication:
+        with ExitStack() as in_case_it_fails:
+            publication = in_case_it_fails.enter_context(self._publishing())
             contents = {entry.key: self._publish(entry, inspected[entry.key], publication) for entry in entries}
             described = [self._describe(mod, contents) for mod in self.repo.mods]
             if self.errors:
@@ -262,13 +290,14 @@ class _Run:
             self.observer.check()
             self.errand.check()
             if publication:
-                publication.keep()
                 self.observer.measured(Measure.PUBLISHING, time.monotonic() - began)
                 self.observer.measured(Measure.MIRRORED, publication.size)
+            self.publication = publication
+            self.published.push(in_case_it_fails.pop_all())
             return generate(described, self.started)
 
     @contextmanager
-    def _publication(self) -> Iterator[Publication | None]:
+    def _publishing(self) -> Iterator[Publication | None]:
         """What archives are published with, None without a mirror. Nobody else publishes versions of these mods
         meanwhile: what fails is withdrawn with its folders, and another conversion could have found them just before.
         """
@@ -306,7 +335,8 @@ class _Run:
 
     def _describe(self, mod: Mod, contents: Mapping[FileKey, Contents]) -> dict[str, Any]:
         try:
-            description = describe_mod(mod, contents)
+            # With very many files that takes seconds, and knows nothing of errands.
+            description = self.errand.apart(lambda: describe_mod(mod, contents))
         except InputFault as fault:
             self._note_error(fault.finding.at(mod=mod.id))
             return {}
@@ -331,7 +361,7 @@ class _Run:
 def _too_slow(limit: float) -> Finding:
     return Finding(
         Code.CONVERSION_TOO_SLOW,
-        f"The whole conversion took longer than {limit:.0f} seconds.",
+        f"The whole conversion took longer than {time_in_words(limit)}.",
         "Split the document, and use faster hosts.",
     )
 

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import IO
 
 from knossosd.conversion import captcha
+from knossosd.conversion.busy import BUSY, Busy, asked_pause
 from knossosd.conversion.digest import CHUNK
 from knossosd.conversion.errand import Errand
 from knossosd.conversion.http import Response, WebClient, on_the_way, redirected
-from knossosd.conversion.known import Known, Validators, date_of
+from knossosd.conversion.known import Known, Validators
 from knossosd.conversion.landing import Landing
 from knossosd.conversion.observer import Level, Measure
-from knossosd.faults import Code, InputFault, RemoteFault
+from knossosd.faults import Code, InputFault, RemoteFault, time_in_words
 from knossosd.repo.contents import Digest
 
 MAX_RESUMES = 50
@@ -69,12 +70,6 @@ class Wishes:
     log: Callable[[Level, str], None]
     ask: Callable[[str], str | None]
     measured: Callable[[Measure, float], None] = lambda _measure, _amount: None
-
-
-class Busy(RemoteFault):
-    """The host asks to come back after so many seconds."""
-
-    after = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +192,10 @@ class Transfer:
         message = f"The host answered with status {status} ({response.reason or 'no reason given'})."
         if status in GONE:
             raise InputFault(Code.DOWNLOAD_FAILED, message, "Open the link in a private browser window to check it.")
-        if status in (429, 503):
-            busy = Busy(Code.DOWNLOAD_FAILED, message, "Try again later, or another host.")
-            busy.after = _asked_pause(response)
-            raise busy
-        raise RemoteFault(Code.DOWNLOAD_FAILED, message, "Try again later, or another host.")
+        hint = "Try again later, or another host."
+        if status in BUSY:
+            raise Busy(Code.DOWNLOAD_FAILED, message, hint, after=asked_pause(response, MAX_PAUSE))
+        raise RemoteFault(Code.DOWNLOAD_FAILED, message, hint)
 
     def _begin(self, response: Response) -> bytes:
         """Take note of what is promised, and read the beginning of the body."""
@@ -324,18 +318,13 @@ class _Pace:
         self._received += size
         if now - self._since >= self._limits.window:
             if self._received < self._limits.min_speed * (now - self._since):
-                raise RemoteFault(Code.DOWNLOAD_TOO_SLOW, "The host is too slow.", "Use a faster host.")
+                raise RemoteFault(
+                    Code.DOWNLOAD_TOO_SLOW,
+                    f"The host sent less than {self._limits.min_speed} bytes per second for "
+                    f"{time_in_words(round(now - self._since))}.",
+                    "Use a faster host.",
+                )
             self.begin()
-
-
-def _asked_pause(response: Response) -> float:
-    """Seconds that the host asks us to wait, which it says as such or as the date when it is over."""
-    after = response.headers.get("Retry-After", "")
-    try:
-        seconds = float(after) if after.isdecimal() else date_of(after).timestamp() - time.time()
-    except (ValueError, OverflowError):  # it is neither
-        return 0.0
-    return min(max(seconds, 0.0), MAX_PAUSE)
 
 
 def _cookies_of(response: Response) -> dict[str, str]:

@@ -58,7 +58,8 @@ def read_unpacked(reading: Reading, files: Sequence[Entry]) -> list[Member]:
 
 def _refuse_ways_through(reading: Reading, files: Sequence[Entry], special: set[str]) -> None:
     """7-Zip makes links, and would look for what lies behind them."""
-    behind = [entry.path for entry in files if not special.isdisjoint(map(str, PurePosixPath(entry.path).parents))]
+    named = checked(files, reading.check)
+    behind = [entry.path for entry in named if not special.isdisjoint(map(str, PurePosixPath(entry.path).parents))]
     if behind:
         raise InputFault(
             Code.MEMBER_NAME_REFUSED,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from knossosd.conversion.errand import checked
 from knossosd.conversion.reading import Reading
 from knossosd.faults import Code, InputFault
 from knossosd.repo.contents import Digest, Member
@@ -41,8 +42,8 @@ def usable(reading: Reading, members: Sequence[Member]) -> list[Member]:
 
 def refuse(reading: Reading, paths: Iterable[str]) -> None:
     """Raises `InputFault` when one of these names is refused."""
-    max_length = reading.tools.limits.max_path_length
-    refused = [f"{reason}: {path}" for path in paths if (reason := why_refused(path, max_length))]
+    max_length, named = reading.tools.limits.max_path_length, checked(paths, reading.check)
+    refused = [f"{reason}: {path}" for path in named if (reason := why_refused(path, max_length))]
     if refused:
         raise InputFault(
             Code.MEMBER_NAME_REFUSED,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from knossosd.conversion.observer import Level
-from knossosd.faults import OURS, Code, Finding
+from knossosd.faults import OURS, Code, Finding, time_in_words
 from knossosd.tickets import history, keys, scripts
 from knossosd.tickets.measures import Duration, Measured, Result, ticket_field
 from knossosd.tickets.outbox import LIFETIME
@@ -130,16 +130,16 @@ def cancel(tickets: Tickets, ticket: Ticket) -> Ended | None:
 
 def remove(tickets: Tickets, ticket: Ticket) -> None:
     """Forget a ticket and all about it. One that has not ended is called off before, and no webhook is sent."""
+    tickets.client.hdel(keys.record(ticket.number), "webhook")  # or its end would call for one at once
     cancel(tickets, ticket)
     tickets.forget(ticket.number)
 
 
 def expire(tickets: Tickets, ticket: Ticket) -> Ended | None:
     """End a ticket that has lived for too long without an outcome. None when it has ended before."""
-    hours = tickets.settings.task_lifetime / 3600
     too_old = Finding(
         Code.TICKET_EXPIRED,
-        f"The conversion was not through within {hours:.3g} hours.",
+        f"The conversion was not through within {time_in_words(tickets.settings.task_lifetime)}.",
         "The server had too much to do, or the archives are too large. Try again later.",
     )
     return end(tickets, ticket, Outcome(errors=(too_old,), last_line=(Level.ERROR, too_old.message)))

@@ -16,9 +16,8 @@ import redis
 
 from knossosd.settings import DAY, HOUR
 from knossosd.tickets import keys, scripts
-from knossosd.tickets.changes import Change
 from knossosd.tickets.connection import now_in_redis
-from knossosd.tickets.measures import Attempt, Measured, attempt_field
+from knossosd.tickets.measures import Attempt, attempt_field
 
 PATIENCE = DAY
 """Seconds for which a site is asked again and again."""
@@ -37,8 +36,6 @@ TICK = 1.0
 
 AT_ONCE = 10_000
 """Deliveries that are looked at in one go: so many that one site which hangs hides no other."""
-
-KEPT_ATTEMPTS = 30
 
 
 class DeliveryState(StrEnum):
@@ -61,7 +58,8 @@ COUNTED_AS = {
 class Delivery:
     """One delivery: of which ticket, where to, and the ticket's token, which signs it. Times are epoch seconds.
 
-    `attempts` counts those that were begun; `log` has what came of the last ones: `{time, outcome}`.
+    `created` is when the ticket ended, or when somebody asked for the delivery once more. `attempts` counts those that
+    were begun; `log` has what came of the last ones: `{time, outcome}`.
     """
 
     id: str
@@ -118,32 +116,40 @@ class Outbox:
             return None
         return self.get(delivery_id)
 
-    def note(self, delivery: Delivery, outcome: str, *, state: DeliveryState) -> None:
-        """Note what came of the attempt that `delivery` was taken for. One that stays WAITING becomes due again, or is
-        given up when it was tried for long enough.
+    def note(self, delivery: Delivery, outcome: str, *, state: DeliveryState, after: float = 0.0) -> None:
+        """Note what came of the attempt that `delivery` was taken for. One that stays WAITING becomes due again, not
+        before `after` seconds, or is given up when it was tried for long enough.
 
+        When somebody else took the delivery meanwhile, only a success counts; when it was withdrawn, nothing does.
         While Redis is away, this is tried again as long as nobody else can have taken the delivery: what is not noted
         would be sent once more.
         """
         deadline = time.monotonic() + HOLD
         while True:
             try:
-                self._note(delivery, outcome, state)
+                self._note(delivery, outcome, state, after)
                 return
             except redis.RedisError:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(TICK)
 
-    def _note(self, delivery: Delivery, outcome: str, state: DeliveryState) -> None:
+    def _note(self, delivery: Delivery, outcome: str, state: DeliveryState, after: float) -> None:
         now = self._now()
-        if state is DeliveryState.WAITING and now - delivery.created > PATIENCE:
-            state = DeliveryState.GIVEN_UP
-        pause = min(FIRST_PAUSE * 2.0 ** (delivery.attempts - 1), LONGEST_PAUSE) * (0.5 + self._jitter())
-        log = [*delivery.log, {"time": now, "outcome": outcome}][-KEPT_ATTEMPTS:]
-        counted = Measured({attempt_field(COUNTED_AS[state]): 1})
         names = (keys.delivery(delivery.id), keys.OUTBOX, keys.TOTALS, keys.slot(now))
-        arguments = (delivery.id, delivery.attempts, state.value, now + pause, json.dumps(log), counted.as_json())
+        arguments: list[Any] = [
+            delivery.id,
+            delivery.attempts,
+            state.value,
+            log_entry(now, outcome),
+            now,
+            PATIENCE,
+            FIRST_PAUSE,
+            LONGEST_PAUSE,
+            0.5 + self._jitter(),
+            after,
+            json.dumps({state.value: attempt_field(attempt) for state, attempt in COUNTED_AS.items()}),
+        ]
         self._client.eval(scripts.NOTE_DELIVERY, len(names), *names, *arguments)
 
     def get(self, delivery_id: str) -> Delivery | None:
@@ -167,20 +173,17 @@ class Outbox:
         return [Delivery.from_hash(one, fields) for one, fields in zip(delivery_ids, found, strict=True) if fields]
 
     def redeliver(self, delivery_id: str) -> bool:
-        """Let a delivery be made once more, whatever became of it. False when there is none (any more)."""
-        if not self._client.exists(keys.delivery(delivery_id)):
-            return False
-        with self._client.pipeline() as pipe:
-            pipe.hset(
-                keys.delivery(delivery_id), mapping={"state": DeliveryState.WAITING.value, "created": self._now()}
-            )
-            pipe.expire(keys.delivery(delivery_id), LIFETIME)
-            pipe.zadd(keys.OUTBOX, {delivery_id: self._now()})
-            pipe.expire(keys.OUTBOX, LIFETIME)
-            pipe.publish(keys.CHANGES, Change.DELIVERIES.value)
-            pipe.execute()
-        return True
+        """Let a delivery be made once more, whatever became of it, and be tried for as long as a new one. False when
+        there is none (any more)."""
+        names = (keys.delivery(delivery_id), keys.OUTBOX, keys.DELIVERIES)
+        arguments: list[Any] = [delivery_id, self._now(), LIFETIME * 1000]
+        return bool(self._client.eval(scripts.REDELIVER, len(names), *names, *arguments))
 
     def trim(self) -> None:
         """Forget the deliveries that are remembered no longer."""
         self._client.zremrangebyscore(keys.DELIVERIES, "-inf", self._now() - LIFETIME)
+
+
+def log_entry(now: float, outcome: str) -> str:
+    """An entry of a delivery's log, as JSON text."""
+    return json.dumps({"time": now, "outcome": outcome})

@@ -22,6 +22,9 @@ SLOT_LIFETIME = DAY + HOUR
 REMEMBERED = 30
 """Tickets that succeeded, and tickets that did not, of which it is remembered how they ended."""
 
+KEPT_ATTEMPTS = 30
+"""Entries in the log of a delivery: more than there are attempts, unless it is asked for again and again."""
+
 HISTORY_LIFETIME = 7 * DAY
 """Seconds that this is remembered after the last end of a ticket."""
 
@@ -74,7 +77,7 @@ if hour ~= '' then
     redis.call('ZREMRANGEBYSCORE', hour, '-inf', ARGV[2] - 3600)
     redis.call('ZREMRANGEBYSCORE', open, '-inf', ARGV[2])
     if redis.call('ZCARD', hour) >= tonumber(ARGV[7]) then
-        return {{'hour', redis.call('ZRANGE', hour, 0, 0, 'WITHSCORES')[2]}}
+        return {{'hour', redis.call('ZRANGE', hour, -ARGV[7], -ARGV[7], 'WITHSCORES')[2]}}
     end
     if redis.call('ZCARD', open) >= tonumber(ARGV[8]) then return {{'at once'}} end
     redis.call('ZADD', hour, ARGV[2], ARGV[1])
@@ -229,17 +232,34 @@ for index = 12, 14 do lengthen(KEYS[index], ARGV[6]) end
 return 1
 """
 
+NOTE_IN_LOG = f"""
+local function note_in_log(delivery, entry)
+    local log = cjson.decode(redis.call('HGET', delivery, 'log') or '[]')
+    table.insert(log, cjson.decode(entry))
+    if #log > {KEPT_ATTEMPTS} then table.remove(log, 1) end
+    redis.call('HSET', delivery, 'log', cjson.encode(log))
+end
+"""
+"""Note an entry, a JSON object, in the log of a delivery."""
+
 RETRY = f"""
 -- keys: record, document, events, now, result, tickets, queue, dead, the owner's open tickets or '', outbox,
--- outcomes, those of tickets that failed;
--- arguments: ticket, now, lifetime in seconds, when it ends at the latest, id of the ending
+-- outcomes, those of tickets that failed, the delivery of the ending;
+-- arguments: ticket, now, lifetime in seconds, when it ends at the latest, id of the ending, what the delivery's log
+-- says when it is not made
 {LENGTHEN}
+{NOTE_IN_LOG}
 if redis.call('HGET', KEYS[1], 'state') ~= 'DONE' or redis.call('EXISTS', KEYS[2]) == 0 then return 0 end
 redis.call('HSET', KEYS[1], 'state', 'WAITING', 'time', ARGV[2], 'created', ARGV[2], 'attempt', '0', 'vanished', '0',
     'progress', '0', 'success', '0', 'errors', '', 'warnings', '', 'ending', '')
 redis.call('DEL', KEYS[3], KEYS[4], KEYS[5])
 redis.call('ZREM', KEYS[8], ARGV[1])
 redis.call('ZREM', KEYS[10], ARGV[5])
+if redis.call('HGET', KEYS[13], 'state') == 'waiting' then
+    redis.call('HSET', KEYS[13], 'state', 'given up')
+    note_in_log(KEYS[13], ARGV[6])
+    {told(Change.DELIVERIES)}
+end
 redis.call('HDEL', KEYS[11], ARGV[1])
 redis.call('ZREM', KEYS[12], ARGV[1])
 if KEYS[9] ~= '' then
@@ -269,19 +289,45 @@ return redis.call('HINCRBY', KEYS[1], 'attempts', 1)
 
 NOTE_DELIVERY = f"""
 -- keys: delivery, outbox, totals, slot;
--- arguments: delivery id, number of the attempt, state, when it is due again, log, what is measured
+-- arguments: delivery id, number of the attempt, what came of it, its entry in the log, now, seconds for which it is
+-- tried, first pause, longest pause, what a pause is multiplied with, pause that the site asks for, and what is counted
+-- by the state in the end
 {MEASURE}
-local before = redis.call('HMGET', KEYS[1], 'attempts', 'noted')
-if before[1] ~= ARGV[2] then return 0 end
-if before[2] == ARGV[2] then return 1 end
-redis.call('HSET', KEYS[1], 'state', ARGV[3], 'log', ARGV[5], 'noted', ARGV[2])
-measure(KEYS[3], KEYS[4], cjson.decode(ARGV[6]).amounts, {{}})
+{NOTE_IN_LOG}
+local state, attempts, noted, created, earlier =
+    unpack(redis.call('HMGET', KEYS[1], 'state', 'attempts', 'noted', 'created', 'earlier'))
+if noted == ARGV[2] then return 1 end
+if state ~= 'waiting' then return 0 end
+-- Who was silent for so long that somebody else took it can still say that there has to be no other attempt.
+if attempts ~= ARGV[2] and ARGV[3] ~= 'delivered' then return 0 end
+state = ARGV[3]
+if state == 'waiting' and ARGV[5] - created > tonumber(ARGV[6]) then state = 'given up' end
+redis.call('HSET', KEYS[1], 'state', state, 'noted', ARGV[2])
+note_in_log(KEYS[1], ARGV[4])
+measure(KEYS[3], KEYS[4], {{[cjson.decode(ARGV[11])[state]] = 1}}, {{}})
 {told(Change.DELIVERIES)}
-if ARGV[3] == 'waiting' then
-    redis.call('ZADD', KEYS[2], ARGV[4], ARGV[1])
+if state == 'waiting' then
+    local pause = math.min(ARGV[7] * 2 ^ (attempts - (earlier or 0) - 1), ARGV[8]) * ARGV[9]
+    redis.call('ZADD', KEYS[2], ARGV[5] + math.max(pause, ARGV[10]), ARGV[1])
 else
     redis.call('ZREM', KEYS[2], ARGV[1])
 end
+return 1
+"""
+
+REDELIVER = f"""
+-- keys: delivery, outbox, deliveries; arguments: delivery id, now, lifetime in milliseconds
+{LENGTHEN}
+local attempts, noted = unpack(redis.call('HMGET', KEYS[1], 'attempts', 'noted'))
+if not attempts then return 0 end
+local due = redis.call('ZSCORE', KEYS[2], ARGV[1])
+local is_under_way = due and tonumber(due) > tonumber(ARGV[2]) and attempts ~= (noted or '0')
+-- An attempt that is under way is the first of the new ones: nobody else may take the delivery beside it.
+if not is_under_way then redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1]) end
+redis.call('HSET', KEYS[1], 'state', 'waiting', 'created', ARGV[2], 'earlier', attempts - (is_under_way and 1 or 0))
+redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
+for _, key in ipairs(KEYS) do lengthen(key, ARGV[3]) end
+{told(Change.DELIVERIES)}
 return 1
 """
 

@@ -8,11 +8,13 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, Literal, NamedTuple, cast
 
 import redis
+from redis.client import Pipeline
 
 from knossosd.settings import HOUR, Settings
 from knossosd.tickets import history, keys, scripts
 from knossosd.tickets.changes import Change
 from knossosd.tickets.connection import now_in_redis
+from knossosd.tickets.outbox import log_entry
 from knossosd.tickets.record import State, Ticket
 
 TICKET_LIMIT = 2**53
@@ -31,6 +33,9 @@ MOMENT = 60
 """Seconds in which whoever watches a ticket reads its last events."""
 
 UNLIMITED = 2**53
+
+WITHDRAWN = "The ticket is converted once more."
+"""What the log of a delivery says that was not made before."""
 
 
 class Receipt(NamedTuple):
@@ -56,7 +61,7 @@ class NotTaken(Exception):
 
 
 class QueueFull(NotTaken):
-    """The server has enough to do."""
+    """The server has enough to do, or cannot do more."""
 
 
 class QuotaReached(NotTaken):
@@ -85,12 +90,14 @@ class Tickets:
         use_cache: bool = True,
         owner: str = "",
         idempotency_key: str | None = None,
+        obstacle: str | None = None,
     ) -> Receipt:
         """Record a new ticket that waits for a worker; the caller then wakes one.
 
         `document` is the text of a repo document that was found valid. Without `use_cache`, all that it names is
         fetched and read anew. `owner` is who submits, and held to quotas when it is known. What the owner submits with
-        an `idempotency_key` again gives the same receipt again. Raises a kind of `NotTaken`.
+        an `idempotency_key` again, however the JSON is written, gives the same receipt again, also when there is an
+        `obstacle` to new ones. Raises a kind of `NotTaken`.
         """
         receipt = Receipt(
             secrets.randbelow(TICKET_LIMIT), "".join(secrets.choice(TOKEN_LETTERS) for _ in range(TOKEN_LENGTH))
@@ -123,10 +130,10 @@ class Tickets:
             settings.task_lifetime,
             settings.task_lifetime + max(settings.result_lifetime, settings.dead_lifetime) + GRACE,
             document,
-            settings.max_queue,
+            0 if obstacle else settings.max_queue,
             settings.tickets_per_hour or UNLIMITED,
             settings.tickets_at_once or UNLIMITED,
-            hashlib.sha256(json.dumps([document, webhook, use_cache]).encode()).hexdigest(),
+            _fingerprint(document, webhook, use_cache) if idempotency_key else "",
             receipt.token,
             *(part for pair in record.items() for part in pair),
         ]
@@ -137,15 +144,15 @@ class Tickets:
             case "same":
                 return Receipt(int(details[0]), details[1])
             case _:
-                raise self._refusal(outcome, details, now)
+                raise self._refusal(outcome, details, now, obstacle)
 
-    def _refusal(self, outcome: str, details: Sequence[str], now: float) -> NotTaken:
+    def _refusal(self, outcome: str, details: Sequence[str], now: float, obstacle: str | None) -> NotTaken:
         """Why the script made no ticket."""
         match outcome:
             case "other":
                 return KeyReused("This Idempotency-Key was used for another submission.")
             case "full":
-                return QueueFull("The queue is full. Please try again later.")
+                return QueueFull(obstacle or "The queue is full. Please try again later.")
             case "hour":
                 after = float(details[0]) + HOUR - now
                 limit = self.settings.tickets_per_hour
@@ -209,7 +216,7 @@ class Tickets:
     def retry(self, ticket: Ticket) -> bool:
         """Let a ticket that is dead wait once more; the caller then wakes a worker. False when it is not dead.
 
-        A webhook that still waits to be delivered is not: there will be another end.
+        A webhook that still waits to be delivered is given up: there will be another end.
         """
         number = ticket.number
         names = [
@@ -221,16 +228,23 @@ class Tickets:
             keys.OUTBOX,
             keys.OUTCOMES,
             keys.FAILED,
+            keys.delivery(ticket.ending),
         ]
         now, lifetime = self.now(), self.settings.task_lifetime
-        arguments: list[Any] = [number, now, lifetime + GRACE, now + lifetime, ticket.ending]
+        arguments: list[Any] = [number, now, lifetime + GRACE, now + lifetime, ticket.ending, log_entry(now, WITHDRAWN)]
         return bool(self.client.eval(scripts.RETRY, len(names), *names, *arguments))
 
-    def forget(self, number: int) -> None:
-        """Forget a ticket, whatever there still is of it. Its events are kept for a moment, for those who watch."""
-        found = self.get(number)
-        events = keys.events(number)
-        with self.client.pipeline() as pipe:
+    def forget(self, number: int, ending: str | None = None) -> None:
+        """Forget a ticket, whatever there still is of it, or only if that is its `ending`. Its events are kept for a
+        moment, for those who watch."""
+        record, events = keys.record(number), keys.events(number)
+
+        def forget_this(pipe: Pipeline) -> None:
+            fields = cast(dict[str, str], pipe.hgetall(record))
+            found = Ticket.from_hash(number, fields) if fields else None
+            pipe.multi()
+            if ending is not None and (found is None or found.ending != ending):
+                return
             pipe.delete(*(key for key in keys.all_of(number) if key != events))
             pipe.expire(events, MOMENT)
             for index in (keys.TICKETS, keys.QUEUE, keys.WORKING, keys.DEAD):
@@ -244,7 +258,14 @@ class Tickets:
             history.forget(pipe, number)
             for change in (Change.TICKETS, Change.DELIVERIES):
                 pipe.publish(keys.CHANGES, change.value)
-            pipe.execute()
+
+        self.client.transaction(forget_this, record)  # which begins anew when the ticket changes meanwhile
+
+
+def _fingerprint(document: str, webhook: str | None, use_cache: bool) -> str:
+    """The same for the same submission, whether it came in a form or as JSON."""
+    submission = json.dumps([json.loads(document), webhook, use_cache], sort_keys=True)
+    return hashlib.sha256(submission.encode()).hexdigest()
 
 
 def _standing(number: int, fields: Sequence[str], rank: int | Literal[False]) -> Standing | None:

@@ -14,14 +14,18 @@ from enum import Enum
 
 from urllib3.exceptions import HTTPError
 
+from knossosd.conversion.busy import BUSY, Busy, asked_pause
 from knossosd.conversion.http import Response, WebClient
-from knossosd.faults import Code, RemoteFault
-from knossosd.tickets.outbox import Delivery
+from knossosd.faults import Code, InputFault, RemoteFault
+from knossosd.tickets.outbox import LONGEST_PAUSE, Delivery
 
 MAX_ANSWER = 64 * 1024
 """Bytes of an answer that are read: the only answer that means anything is a few bytes long."""
 
 PIECE = 4096
+
+GONE = 410
+"""The status with which a site says that it will never take it."""
 
 
 class Answer(Enum):
@@ -32,12 +36,12 @@ class Answer(Enum):
 
 
 def deliver(client: WebClient, delivery: Delivery, now: Callable[[], float] = time.time) -> Answer:
-    """Make one attempt. Raises `RemoteFault` when the site does not take it, `InputFault` when it may not be asked."""
+    """Make one attempt. Raises `RemoteFault` when the site does not take it, a `Busy` one when it may say when to come
+    again, and `InputFault` when it never will, or may not be asked."""
     body = f"ticket={delivery.ticket}".encode()
     headers = _headers(delivery, str(int(now())), body)
     with client.request("POST", delivery.url, headers=headers, body=body) as response:
-        if not 200 <= response.status < 300:
-            raise RemoteFault(Code.WEBHOOK_FAILED, f"The webhook answered with status {response.status}.")
+        _expect_success(response)
         return _understood(_read(response))
 
 
@@ -55,6 +59,18 @@ def _headers(delivery: Delivery, timestamp: str, body: bytes) -> dict[str, str]:
     }
 
 
+def _expect_success(response: Response) -> None:
+    status = response.status
+    if 200 <= status < 300:
+        return
+    message = f"The webhook answered with status {status}."
+    if status == GONE:
+        raise InputFault(Code.WEBHOOK_FAILED, message)
+    if status in BUSY:
+        raise Busy(Code.WEBHOOK_FAILED, message, after=asked_pause(response, LONGEST_PAUSE))
+    raise RemoteFault(Code.WEBHOOK_FAILED, message)
+
+
 def _read(response: Response) -> bytes:
     """The answer, as far as it comes in time and may matter. The site has taken the delivery, whatever it says now."""
     answer = b""
@@ -67,7 +83,7 @@ def _read(response: Response) -> bytes:
 def _understood(answer: bytes) -> Answer:
     try:
         parsed = json.loads(answer)
-    except ValueError:
+    except (ValueError, RecursionError):
         return Answer.NOTED
     cancelled = isinstance(parsed, dict) and parsed.get("cancelled") is True
     return Answer.CANCELLED if cancelled else Answer.NOTED

@@ -6,6 +6,7 @@ Old clients get byte for byte what they know; everything new is a further field,
 import hmac
 import json
 import logging
+import re
 from typing import Any, NamedTuple
 
 import bottle
@@ -21,7 +22,7 @@ from knossosd.repo.urls import check_link
 from knossosd.settings import Settings
 from knossosd.tickets.ending import cancel
 from knossosd.tickets.record import State, Ticket
-from knossosd.tickets.store import SOON, KeyReused, NotTaken, QueueFull, QuotaReached, Tickets
+from knossosd.tickets.store import KeyReused, NotTaken, QueueFull, QuotaReached, Tickets
 from knossosd.tickets.wake import Wake
 from knossosd.web.access import offered_key
 from knossosd.web.answers import json_answer, refused, status_of
@@ -38,6 +39,13 @@ ESCAPED = 3
 """A urlencoded document is up to three times as long as the document."""
 
 MAX_TITLE = 200
+
+MAX_WEBHOOK = 2000
+"""Characters of a webhook's link, more than any has."""
+
+IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")
+
+NO_ROOM = "The server's disk is full, or does not answer. Please try again later."
 
 STATUS_OF: dict[type[NotTaken], int] = {QueueFull: 503, QuotaReached: 429, KeyReused: 409}
 
@@ -88,6 +96,11 @@ class _Api:
         if not isinstance(sent, _Submission):
             return sent
         form, key = sent
+        idempotency_key = request.get_header("Idempotency-Key")
+        if idempotency_key is not None and not IDEMPOTENCY_KEY.fullmatch(idempotency_key):
+            return json_answer(
+                400, _refusal("An Idempotency-Key has 1 to 255 characters, all of them printable ASCII.")
+            )
         webhook = form.get("webhook") or None
         if problem := _webhook_problem(webhook):
             return _refusal(problem)
@@ -97,9 +110,6 @@ class _Api:
         except InvalidDocument as fault:
             refusal = _refusal(fault.finding.message, [problem.as_json() for problem in fault.problems])
             return json_answer(413, refusal) if fault.finding.code is Code.DOCUMENT_TOO_LARGE else refusal
-        if not self.disk.has_room(self.settings.min_free_disk):
-            message = "The server's disk is full, or does not answer. Please try again later."
-            return refused(503, message, Retry_After=str(SOON))
         try:
             receipt = self.tickets.create(
                 document,
@@ -107,11 +117,12 @@ class _Api:
                 webhook=webhook,
                 use_cache=not _is_on(form.get("no_cache")),
                 owner=key.owner,
-                idempotency_key=request.get_header("Idempotency-Key"),
+                idempotency_key=idempotency_key,
+                obstacle=None if self.disk.has_room(self.settings.min_free_disk) else NO_ROOM,
             )
         except NotTaken as reason:
             headers = {} if isinstance(reason, KeyReused) else {"Retry_After": str(reason.after)}
-            return refused(STATUS_OF[type(reason)], str(reason), **headers)
+            return json_answer(STATUS_OF[type(reason)], _refusal(str(reason)), **headers)
         logs.ticket.set(receipt.ticket)
         try:
             self.wake.worker(receipt.ticket)
@@ -220,6 +231,8 @@ def _webhook_problem(webhook: Any) -> str | None:
         return None
     if not isinstance(webhook, str):
         return "webhook: must be text"
+    if len(webhook) > MAX_WEBHOOK:
+        return f"webhook: has more than {MAX_WEBHOOK} characters"
     try:
         check_link(webhook)
     except ValueError as error:

@@ -23,6 +23,7 @@ from typing import Any
 import psutil
 import pytest
 
+from knossosd.conversion import pipeline
 from knossosd.conversion.digest import digest_file
 from knossosd.conversion.download import Downloader
 from knossosd.conversion.errand import Check
@@ -37,6 +38,7 @@ from knossosd.conversion.shares import MIN_SIZE
 from knossosd.conversion.toolbox import Toolbox
 from knossosd.faults import Code
 from knossosd.repo.document import parse
+from knossosd.repo.generated import describe_mod
 from knossosd.settings import VAR, Settings
 from tests import archives, hosts
 from tests.conversion.test_pipeline import LIMITS, Recorder, document, leftovers, published
@@ -351,6 +353,25 @@ def test_a_mod_that_another_one_publishes(
     assert published(patient) == []
 
 
+def test_a_description_that_takes_its_time(
+    host: Host, patient: Settings, stuck: threading.Event, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+
+    def slowly(*arguments: Any) -> Any:
+        stuck.set()
+        go_on.wait()
+        return describe_mod(*arguments)
+
+    monkeypatch.setattr(pipeline, "describe_mod", slowly)
+    link = host.link("/a.7z", hosts.serves(archives.pack(tmp_path / "a.7z", archives.PLAIN).read_bytes()))
+    with pytest.raises(Cancelled):
+        run(tools(patient), Watcher(stuck), link)
+    assert leftovers(patient) == []
+    assert published(patient) == []
+    go_on.set()
+
+
 # 7-Zip
 
 
@@ -470,9 +491,12 @@ def test_another_conversion_goes_on(host: Host, patient: Settings, tmp_path: Pat
 # Time limits
 
 
-def codes(outcome: Conversion) -> list[Code]:
+def fails_with(outcome: Conversion, code: Code, limit: str) -> None:
+    """The conversion must have failed with this code alone, and say how long it may have taken."""
     assert outcome.document is None
-    return [error.code for error in outcome.errors]
+    [error] = outcome.errors
+    assert error.code is code
+    assert f"longer than {limit}" in error.message
 
 
 def drips(say: bytes) -> hosts.Behaviour:
@@ -493,7 +517,7 @@ def test_the_time_for_a_whole_conversion_is_limited(
     settings = patient.model_copy(update={"conversion_timeout": 0.3})
     missing, link = host.link("/b.7z", hosts.says(404)), host.link("/a.7z", silent(stuck, hung_up, HEADERS))
     outcome = run(tools(settings), Recorder(), missing, link)
-    assert codes(outcome) == [Code.CONVERSION_TOO_SLOW]
+    fails_with(outcome, Code.CONVERSION_TOO_SLOW, "0.3 seconds")
     nothing_is_left(patient)
 
 
@@ -501,7 +525,7 @@ def test_the_time_for_a_whole_conversion_is_limited(
 def test_the_time_for_a_download_is_limited_however_it_drips(say: bytes, host: Host, patient: Settings) -> None:
     settings = patient.model_copy(update={"download_timeout": 0.3, "idle_timeout": 10})
     outcome = run(tools(settings), Recorder(), host.link("/a.7z", drips(say)))
-    assert codes(outcome) == [Code.DOWNLOAD_TOO_SLOW]
+    fails_with(outcome, Code.DOWNLOAD_TOO_SLOW, "0.3 seconds")
     assert len(host.requests) <= 1
     nothing_is_left(patient)
 
@@ -515,7 +539,7 @@ def test_the_time_for_a_download_is_limited_in_a_look_up(patient: Settings) -> N
 
     settings = patient.model_copy(update={"download_timeout": 0.3})
     outcome = run(resolving(tools(settings), settings, resolve), Recorder(), "http://silent.example/a.7z")
-    assert codes(outcome) == [Code.DOWNLOAD_TOO_SLOW]
+    fails_with(outcome, Code.DOWNLOAD_TOO_SLOW, "0.3 seconds")
     resolved.set()
 
 
@@ -529,7 +553,7 @@ def test_the_time_for_a_download_is_limited_while_somebody_is_asked(host: Host, 
 
     settings = patient.model_copy(update={"download_timeout": 0.3})
     outcome = run(tools(settings), Asked(), host.link("/a.7z", hosts.says(200, CAPTCHA)))
-    assert codes(outcome) == [Code.DOWNLOAD_TOO_SLOW]
+    fails_with(outcome, Code.DOWNLOAD_TOO_SLOW, "0.3 seconds")
     answered.set()
 
 
@@ -538,7 +562,7 @@ def test_the_time_for_reading_an_archive_is_limited(when: str, host: Host, patie
     program, _ = standing_still(tmp_path, when)
     settings = patient.model_copy(update={"sevenzip": program, "cores": 2, "inspect_timeout": 1})
     outcome = run(tools(settings), Recorder(), host.link("/a.7z", hosts.serves(an_archive(tmp_path, when))))
-    assert codes(outcome) == [Code.ARCHIVE_TOO_SLOW]
+    fails_with(outcome, Code.ARCHIVE_TOO_SLOW, "1 second")
     assert leftovers(patient) == []
     nothing_is_left_of_7zip(program)
 

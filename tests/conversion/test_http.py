@@ -61,6 +61,7 @@ def test_the_time_until_the_headers_are_complete_is_limited_at_every_hop(host: H
     with pytest.raises(RemoteFault) as caught, hasty.get(host.link("/a", hosts.says(302, Location="/b"))):
         pytest.fail("there is no answer")
     assert caught.value.finding.code is Code.DOWNLOAD_TOO_SLOW
+    assert "longer than 0.5 seconds" in str(caught.value)
 
 
 def test_the_body_may_take_longer_than_the_headers(host: Host, client: WebClient) -> None:

@@ -15,7 +15,7 @@ import pytest
 from knossosd.conversion.leases import LocalLeases
 from knossosd.conversion.links import LocalFiles
 from knossosd.conversion.observer import Cancelled, FileProgress, Level, Measure, Snapshot, Stage
-from knossosd.conversion.pipeline import Conversion, convert
+from knossosd.conversion.pipeline import Conversion, convert, converting
 from knossosd.conversion.toolbox import Toolbox
 from knossosd.faults import Code
 from knossosd.repo.document import DocumentLimits, parse
@@ -299,6 +299,26 @@ def test_a_conversion_that_is_called_off_stops_everywhere(host: str, served: Pat
     assert leftovers(plain) == []
     assert published(plain) == []
     assert threading.active_count() < 10
+
+
+@pytest.mark.parametrize(("raised", "kept"), [(Cancelled, False), (ConnectionError, True)])
+def test_what_is_called_off_when_all_is_done_is_withdrawn_and_what_nobody_knows_of_stays(
+    raised: type[Exception], kept: bool, host: str, served: Path, plain: Settings
+) -> None:
+    make_zip(served / "core.zip", {"mod.ini": b"core"})
+    repo = parse(json.dumps(document(file(host, "core.zip"))), LIMITS).repo
+    toolbox = Toolbox.from_settings(plain, LocalLeases())
+
+    def refuse() -> None:
+        with converting(repo, toolbox=toolbox, observer=Recorder()) as outcome:
+            assert outcome.document is not None
+            assert published(plain) == ["my_mod/1.0.0/core.zip"]
+            raise raised
+
+    with pytest.raises(raised):
+        refuse()
+    assert published(plain) == (["my_mod/1.0.0/core.zip"] if kept else [])
+    assert run(document(file(host, "core.zip")), plain).document is not None  # nobody holds the mod any more
 
 
 def test_a_package_without_files_is_fine(host: str, served: Path, plain: Settings) -> None:

@@ -1,6 +1,7 @@
 """How a ticket ends: once, whoever ends it."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -127,6 +128,35 @@ def test_removing_calls_off_first_and_tells_no_site(tickets: Tickets, receipt: R
     assert [event.name for event in events.past(tickets.client, receipt.ticket).events] == ["log_message", "done"]
     assert Outbox(tickets.client).all() == []
     assert Outbox(tickets.client).due() == []
+
+
+def test_removing_leaves_no_moment_in_which_a_site_could_be_told(
+    tickets: Tickets, receipt: Receipt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    due: list[list[str]] = []
+    script = tickets.client.eval
+
+    def watched(*arguments: Any) -> Any:
+        answer = script(*arguments)
+        due.append(Outbox(tickets.client).due())
+        return answer
+
+    monkeypatch.setattr(tickets.client, "eval", watched)
+    remove(tickets, found(tickets, receipt))
+    assert due == [[]]
+
+
+def test_a_ticket_that_ended_otherwise_since_then_is_not_forgotten(tickets: Tickets, receipt: Receipt) -> None:
+    first = claimed(tickets, receipt).finish(DEAD)
+    assert tickets.retry(found(tickets, receipt))
+    assert first is not None
+    tickets.forget(receipt.ticket, first.delivery)
+    last = claimed(tickets, receipt).finish(Outcome("{}"))
+    assert last is not None
+    tickets.forget(receipt.ticket, first.delivery)
+    assert found(tickets, receipt).success
+    tickets.forget(receipt.ticket, last.delivery)
+    assert tickets.get(receipt.ticket) is None
 
 
 def test_retrying_takes_back_the_webhook_and_counts_for_the_quota(tickets: Tickets) -> None:

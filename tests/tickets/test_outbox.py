@@ -1,13 +1,26 @@
 """Deliveries: made until one succeeds, never after that, and given up in the end."""
 
+from typing import Any
+
 import pytest
 import redis
 
+from knossosd.faults import Code, Finding
 from knossosd.tickets import keys
 from knossosd.tickets.ending import Outcome
-from knossosd.tickets.outbox import FIRST_PAUSE, HOLD, LIFETIME, LONGEST_PAUSE, PATIENCE, DeliveryState, Outbox
+from knossosd.tickets.outbox import (
+    FIRST_PAUSE,
+    HOLD,
+    LIFETIME,
+    LONGEST_PAUSE,
+    PATIENCE,
+    Delivery,
+    DeliveryState,
+    Outbox,
+)
+from knossosd.tickets.scripts import KEPT_ATTEMPTS
 from knossosd.tickets.store import Receipt, Tickets
-from tests.tickets.steps import claimed
+from tests.tickets.steps import claimed, found
 
 WAITING, DELIVERED, GIVEN_UP = DeliveryState.WAITING, DeliveryState.DELIVERED, DeliveryState.GIVEN_UP
 
@@ -44,6 +57,18 @@ def state(outbox: Outbox, delivery_id: str) -> DeliveryState:
     return delivery.state
 
 
+def taken(outbox: Outbox, delivery_id: str) -> Delivery:
+    delivery = outbox.take(delivery_id)
+    assert delivery is not None
+    return delivery
+
+
+def log(outbox: Outbox, delivery_id: str) -> tuple[dict[str, Any], ...]:
+    delivery = outbox.get(delivery_id)
+    assert delivery is not None
+    return delivery.log
+
+
 def test_one_at_a_time_has_a_delivery(outbox: Outbox, delivery_id: str) -> None:
     taken = [outbox.take(delivery_id) for _ in range(3)]
     assert [one is not None for one in taken] == [True, False, False]
@@ -58,10 +83,23 @@ def test_when_somebody_vanishes_with_it_it_is_due_again(outbox: Outbox, clock: C
     assert old is not None
     assert new is not None
     assert new.attempts == 2
-    outbox.note(old, "from the grave", state=DELIVERED)
-    assert state(outbox, delivery_id) is WAITING
+    for outcome in (WAITING, GIVEN_UP):
+        outbox.note(old, "from the grave", state=outcome)
+        assert state(outbox, delivery_id) is WAITING
+        assert outbox.due() == []
     outbox.note(new, "taken", state=DELIVERED)
     assert state(outbox, delivery_id) is DELIVERED
+
+
+def test_a_success_counts_although_somebody_else_tries_by_now(outbox: Outbox, clock: Clock, delivery_id: str) -> None:
+    old = taken(outbox, delivery_id)
+    clock.now += HOLD + 1
+    new = taken(outbox, delivery_id)
+    outbox.note(old, "taken", state=DELIVERED)
+    outbox.note(new, "no answer", state=WAITING)
+    clock.now += PATIENCE
+    assert outbox.take(delivery_id) is None
+    assert [one["outcome"] for one in log(outbox, delivery_id)] == ["taken"]
 
 
 def test_after_a_success_there_is_no_other_attempt(outbox: Outbox, clock: Clock, delivery_id: str) -> None:
@@ -102,6 +140,76 @@ def test_whatever_became_of_it_it_can_be_made_once_more(outbox: Outbox, clock: C
         assert outbox.due() == [delivery_id]
     assert not outbox.redeliver("unknown")
     assert not outbox._client.exists(keys.delivery("unknown"))
+
+
+def test_nobody_makes_it_once_more_beside_an_attempt(outbox: Outbox, clock: Clock, delivery_id: str) -> None:
+    delivery = taken(outbox, delivery_id)
+    assert outbox.redeliver(delivery_id)
+    assert outbox.due() == []
+    assert outbox.take(delivery_id) is None
+    outbox.note(delivery, "taken", state=DELIVERED)
+    clock.now += PATIENCE
+    assert outbox.take(delivery_id) is None
+
+
+def test_what_is_made_once_more_is_tried_like_a_new_one(outbox: Outbox, clock: Clock, delivery_id: str) -> None:
+    for number in range(8):
+        outbox.note(taken(outbox, delivery_id), "no answer", state=WAITING)
+        clock.now += FIRST_PAUSE * 2**number + 1
+    last = taken(outbox, delivery_id)
+    clock.now += 1
+    assert outbox.redeliver(delivery_id)
+    outbox.note(last, "no answer", state=WAITING)
+    for pause in (FIRST_PAUSE, 2 * FIRST_PAUSE):
+        clock.now += pause - 1
+        assert outbox.due() == []
+        clock.now += 2
+        outbox.note(taken(outbox, delivery_id), "no answer", state=WAITING)
+    assert state(outbox, delivery_id) is WAITING
+
+
+def test_what_is_made_once_more_is_remembered_as_long_as_a_new_one(
+    outbox: Outbox, clock: Clock, delivery_id: str
+) -> None:
+    clock.now += LIFETIME - 1
+    assert outbox.redeliver(delivery_id)
+    clock.now += LIFETIME - 1
+    outbox.trim()
+    assert [delivery.id for delivery in outbox.all()] == [delivery_id]
+
+
+def test_a_site_that_says_when_to_come_again_is_left_alone_until_then(
+    outbox: Outbox, clock: Clock, delivery_id: str
+) -> None:
+    for after, pause in ((600.0, 600.0), (1.0, 2 * FIRST_PAUSE)):
+        outbox.note(taken(outbox, delivery_id), "busy", state=WAITING, after=after)
+        clock.now += pause - 1
+        assert outbox.due() == []
+        clock.now += 2
+        assert outbox.due() == [delivery_id]
+
+
+def test_a_ticket_that_is_retried_takes_its_delivery_back_even_from_who_makes_it(
+    tickets: Tickets, outbox: Outbox
+) -> None:
+    receipt = tickets.create("{}", title="", webhook="https://site.example/")
+    ended = claimed(tickets, receipt).finish(Outcome(errors=(Finding(Code.DISK_FULL, "The disk is full."),)))
+    assert ended is not None
+    assert ended.delivery is not None
+    delivery = taken(outbox, ended.delivery)
+    assert tickets.retry(found(tickets, receipt))
+    outbox.note(delivery, "no answer", state=WAITING)
+    assert state(outbox, ended.delivery) is GIVEN_UP
+    assert [one["outcome"] for one in log(outbox, ended.delivery)] == ["The ticket is converted once more."]
+    assert tickets.client.zcard(keys.OUTBOX) == 0
+
+
+def test_only_the_last_outcomes_are_kept(outbox: Outbox, clock: Clock, delivery_id: str) -> None:
+    for number in range(40):
+        assert outbox.redeliver(delivery_id)
+        outbox.note(taken(outbox, delivery_id), f"answer {number}", state=DELIVERED)
+    outcomes = [one["outcome"] for one in log(outbox, delivery_id)]
+    assert outcomes == [f"answer {number}" for number in range(40 - KEPT_ATTEMPTS, 40)]
 
 
 def test_what_is_gone_leaves_the_lists(outbox: Outbox, clock: Clock, delivery_id: str) -> None:

@@ -137,6 +137,10 @@ def test_an_owner_has_so_many_tickets_in_an_hour(redis_client: redis.Redis, sett
         tickets.create("{}", title="", owner="me")
     assert caught.value.after == pytest.approx(3000, abs=2)
     tickets.create("{}", title="", owner="you")
+    stricter = Tickets(redis_client, settings.model_copy(update={"tickets_per_hour": 1}), clock)
+    with pytest.raises(QuotaReached) as caught:
+        stricter.create("{}", title="", owner="me")
+    assert caught.value.after == pytest.approx(3600, abs=2)
     clock.now += 3001
     tickets.create("{}", title="", owner="me")
 

@@ -5,10 +5,11 @@ import hmac
 
 import pytest
 
+from knossosd.conversion.busy import Busy
 from knossosd.conversion.guard import Guard
 from knossosd.conversion.http import WebClient
 from knossosd.faults import Code, InputFault, RemoteFault
-from knossosd.tickets.outbox import Delivery, DeliveryState
+from knossosd.tickets.outbox import LONGEST_PAUSE, Delivery, DeliveryState
 from knossosd.tickets.webhooks import Answer, deliver
 from tests import hosts
 from tests.hosts import Host
@@ -49,6 +50,7 @@ def test_a_delivery_keeps_its_id(host: Host) -> None:
         (b'{"cancelled": "yes"}', Answer.NOTED),
         (b"[]", Answer.NOTED),
         (b"\xff", Answer.NOTED),
+        (b"[" * 60_000, Answer.NOTED),
         (b"", Answer.NOTED),
     ],
 )
@@ -65,9 +67,24 @@ def test_a_site_that_does_not_take_it_is_asked_again(host: Host, status: int) ->
     assert len(host.requests) == 1
 
 
+def test_a_site_that_is_gone_for_ever_is_not_asked_again(host: Host) -> None:
+    with pytest.raises(InputFault) as caught:
+        deliver(client("127.0.0.1"), a_delivery(host.link("/hook", hosts.says(410))))
+    assert str(caught.value) == "The webhook answered with status 410."
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(("said", "after"), [("600", 600), ("99999999", LONGEST_PAUSE), ("soon", 0), (None, 0)])
+def test_a_busy_site_says_when_to_come_again(host: Host, status: int, said: str | None, after: float) -> None:
+    with pytest.raises(Busy) as caught:
+        deliver(client("127.0.0.1"), a_delivery(host.link("/hook", hosts.says(status, Retry_After=said))))
+    assert caught.value.after == after
+
+
 def test_a_silent_site_is_not_waited_for(host: Host) -> None:
-    with pytest.raises(RemoteFault):
+    with pytest.raises(RemoteFault) as caught:
         deliver(client("127.0.0.1"), a_delivery(host.link("/hook", hosts.stays_silent)))
+    assert "download" not in str(caught.value)
 
 
 @pytest.mark.parametrize("behaviour", [hosts.drips, hosts.drops(b"{}", 1), hosts.never_ends])

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
@@ -115,7 +116,9 @@ def test_all_problems_of_a_document_are_told(web: Checkout, tickets: Tickets) ->
     assert len(answer["errors"]) == 4
 
 
-@pytest.mark.parametrize("webhook", ["javascript:x", "http://u:p@host.example/", "text"])
+@pytest.mark.parametrize(
+    "webhook", ["javascript:x", "http://u:p@host.example/", "text", f"https://host.example/{'x' * 2000}"]
+)
 def test_a_webhook_must_be_a_link(web: Checkout, tickets: Tickets, webhook: str) -> None:
     answer = web.post("/api/converter/request", passwd=KEY, data=DOCUMENT, webhook=webhook)
     assert answer["ticket"] is None
@@ -173,8 +176,47 @@ def test_what_is_sent_again_with_its_idempotency_key_is_taken_once(web: Checkout
     assert answers[1:] == answers[:1] * 2
     assert submit_with_key(web, "two") != answers[0]
     status, answer = submit_with_key(web, "one", json.dumps(a_document("https://host.example/b.7z")))
-    assert (status, answer["error"]) == (409, True)
+    assert (status, answer["error"], answer["ticket"]) == (409, True, None)
     assert len(tickets.all()) == 2
+
+
+def test_the_same_submission_is_the_same_however_it_is_written(web: Checkout, tickets: Tickets) -> None:
+    spread = json.dumps(dict(reversed(json.loads(DOCUMENT).items())), indent=4)
+    bodies = {
+        "application/x-www-form-urlencoded": urllib.parse.urlencode({"passwd": KEY, "data": spread}),
+        "application/json": json.dumps({"passwd": KEY, "data": json.loads(DOCUMENT)}),
+    }
+    for kind, body in bodies.items():
+        headers = {"Content_Type": kind, "Idempotency_Key": "one"}
+        status, text, _ = request(web, "POST", "/api/converter/request", body, **headers)
+        assert (status, json.loads(text)) == submit_with_key(web, "one")
+    assert len(tickets.all()) == 1
+
+
+@pytest.mark.parametrize("idempotency_key", ["", "x" * 256, "ключ".encode().decode("latin-1"), "a\tb"])
+def test_an_idempotency_key_that_cannot_be_one_is_told(web: Checkout, tickets: Tickets, idempotency_key: str) -> None:
+    status, answer = submit_with_key(web, idempotency_key)
+    assert (status, answer["ticket"]) == (400, None)
+    assert "Idempotency-Key" in answer["message"]
+    assert tickets.all() == []
+
+
+def test_a_key_that_comes_to_two_web_processes_at_once_makes_one_ticket(
+    web: Checkout, valkey: str, tickets: Tickets
+) -> None:
+    with checkouts.checkout(REDIS=valkey) as other, ThreadPoolExecutor(20) as pool:
+        other.start_web()
+        answers = list(pool.map(lambda number: submit_with_key((web, other)[number % 2], "one"), range(20)))
+    assert answers == [answers[0]] * 20
+    assert [ticket.number for ticket in tickets.all()] == [answers[0][1]["ticket"]]
+
+
+def test_of_many_at_once_as_many_are_taken_as_may_be(valkey: str, tickets: Tickets) -> None:
+    with checkouts.checkout(REDIS=valkey, TICKETS_AT_ONCE=5) as copy, ThreadPoolExecutor(30) as pool:
+        copy.start_web()
+        answers = list(pool.map(lambda number: submit_with_key(copy, f"key {number}"), range(30)))
+    assert sorted(status for status, _ in answers) == [200] * 5 + [429] * 25
+    assert {ticket.number for ticket in tickets.all()} == {answer["ticket"] for _, answer in answers} - {None}
 
 
 @pytest.fixture
@@ -206,8 +248,19 @@ def test_a_full_disk_takes_no_tickets(valkey: str, tickets: Tickets) -> None:
         copy.start_web()
         with pytest.raises(urllib.error.HTTPError) as caught:
             copy.submit(a_document("https://host.example/a.7z"))
-    assert (caught.value.code, int(caught.value.headers["Retry-After"]) > 0) == (503, True)
+        assert (caught.value.code, int(caught.value.headers["Retry-After"]) > 0) == (503, True)
+        refusal = json.load(caught.value)
+        assert (refusal["ticket"], "disk is full" in refusal["message"]) == (None, True)
     assert tickets.all() == []
+
+
+def test_what_was_taken_before_the_disk_was_full_is_found_again(web: Checkout, valkey: str, tickets: Tickets) -> None:
+    taken = submit_with_key(web, "one")
+    with checkouts.checkout(REDIS=valkey, MIN_FREE_DISK=2**60) as copy:
+        copy.start_web()
+        assert submit_with_key(copy, "one") == taken
+        assert submit_with_key(copy, "two")[0] == 503
+    assert len(tickets.all()) == 1
 
 
 def test_a_conversion_is_cancelled_with_its_token(web: Checkout, tickets: Tickets) -> None:

@@ -28,6 +28,8 @@ NOT_TAKEN: Part = {
     "413": gives("Too large.", shape("RefusedDocument")),
 }
 
+REFUSED_FOR_NOW: Part = {"anyOf": [shape("RefusedDocument"), shape("Error")]}
+
 CONVERSIONS: Part = {
     "/api/converter/request": {
         "post": does(
@@ -38,11 +40,19 @@ CONVERSIONS: Part = {
                     {"anyOf": [shape("Receipt"), shape("RefusedDocument")]},
                 ),
                 **NOT_TAKEN,
-                "409": gives("The `Idempotency-Key` was used for another submission.", shape("Error")),
-                "429": gives_either(gives("The key has reached its quota.", shape("Error"), headers=LATER), THROTTLED),
-                "503": gives("The queue or the disk is full, or the database is away.", shape("Error"), headers=LATER),
+                "400": gives("The `Idempotency-Key` cannot be used.", shape("RefusedDocument")),
+                "409": gives("The `Idempotency-Key` was used for another submission.", shape("RefusedDocument")),
+                "429": gives(
+                    "The key has reached its quota. " + THROTTLED["description"], REFUSED_FOR_NOW, headers=LATER
+                ),
+                "503": gives("The queue or the disk is full, or the database is away.", REFUSED_FOR_NOW, headers=LATER),
             },
-            in_header("Idempotency-Key", "The same submission with the same text gives the same ticket."),
+            in_header(
+                "Idempotency-Key",
+                "The same submission with the same text gives the same ticket.",
+                pattern="^[ -~]+$",
+                maxLength=255,
+            ),
             body=takes("Submission", *FORMS, JSON),
             key=KEY_OR_NOT,
         )

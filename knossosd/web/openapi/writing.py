@@ -59,8 +59,8 @@ def in_query(name: str, schema: Schema) -> Part:
     return {"name": name, "in": "query", "schema": schema}
 
 
-def in_header(name: str, description: str) -> Part:
-    return {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
+def in_header(name: str, description: str, **schema: Any) -> Part:
+    return {"name": name, "in": "header", "description": description, "schema": text(**schema)}
 
 
 LATER = {"Retry-After": count("Seconds.")}
