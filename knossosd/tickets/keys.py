@@ -142,6 +142,11 @@ def slot(now: float) -> str:
     return f"knossosd:statistics:{int(now // SLOT) * SLOT}"
 
 
+def turn(what: str) -> str:
+    """String with a lifetime: the sign that something which recurs was begun in this period."""
+    return f"knossosd:turn:{what}"
+
+
 def recorded(execution: str) -> str:
     """String: the sign that what an execution measured is recorded."""
     return f"knossosd:recorded:{execution}"
