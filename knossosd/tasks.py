@@ -184,11 +184,11 @@ def sweep() -> None:
         log.warning("the sweep before this one is not over: is the disk slow, or gone?")
         return
     try:
-        for what, gone in tidying.tidy(settings).items():
+        outbox().trim()
+        for what, gone in tidying.tidy(settings, tickets().documents).items():
             if gone:
                 size, paths = sum(one.size for one in gone), examples([str(one.path) for one in gone])
                 log.info("removed %d %s, %d bytes: %s", len(gone), what, size, paths)
-        outbox().trim()
         _statistics().note_store(StoreSize(*Store(settings.store_path).extent()))
     finally:
         _sweeping.release()

@@ -4,7 +4,7 @@ import hashlib
 import json
 import secrets
 import string
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, cast
 
 import redis
@@ -197,6 +197,12 @@ class Tickets:
     def document(self, ticket: int) -> str | None:
         """The repo document that was submitted; None when the conversion has ended and is not dead."""
         return cast(str | None, self.client.get(keys.document(ticket)))
+
+    def documents(self) -> Iterator[str]:
+        """The documents that are still to be converted, or may be once more, one after the other."""
+        for number in cast(list[str], self.client.zrange(keys.TICKETS, 0, -1)):
+            if (document := self.document(int(number))) is not None:
+                yield document
 
     def result(self, ticket: int) -> str | None:
         """The generated document as JSON text; None when there is none."""

@@ -107,6 +107,28 @@ def test_an_upload_that_nobody_used_goes_and_what_was_published_stays(tmp_path: 
         assert len(list(published.iterdir())) == 1
 
 
+def test_an_upload_is_there_for_a_ticket_that_waits_longer_than_it_is_kept(tmp_path: Path) -> None:
+    content = archives.pack(tmp_path / "core.7z", archives.SAMPLE)
+    with checkouts.checkout(UPLOAD_LIFETIME=1) as installation:
+        installation.start_supervisor()
+        installation.supervisorctl("stop", "knossosd:worker")
+        send = (sys.executable, "knossosd.py", "upload", str(content), "--server", installation.url)
+        link = installation.run("env", f"KNOSSOSD_KEY={checkouts.KEY}", *send).stdout.strip()
+        ticket, token = installation.submit(a_document(link))
+        [upload] = (installation.folder / "var" / "mirror" / "uploads").iterdir()
+        wait_until(lambda: time.time() - upload.stat().st_ctime > 1, "the upload is old")
+
+        def sweeps() -> int:
+            return installation.logs().count('"message": "knossosd.tasks.sweep: ')
+
+        before = sweeps()
+        ask_for(installation, "sweep")
+        wait_until(lambda: sweeps() > before, "it was swept")
+        installation.supervisorctl("start", "knossosd:worker")
+        outcome = installation.outcome(ticket, token)
+    assert outcome["success"], outcome
+
+
 def test_a_sweep_without_end_takes_one_thread_only(valkey: str) -> None:
     """Or there would be none left, after an hour of a disk that hangs, for tickets and webhooks."""
     program = """if True:
