@@ -19,6 +19,7 @@ from knossosd.tickets import keys, scripts
 from knossosd.tickets.changes import Change
 from knossosd.tickets.connection import now_in_redis
 from knossosd.tickets.measures import Attempt, Measured, attempt_field
+from knossosd.tickets.understanding import understood
 
 PATIENCE = DAY
 """Seconds for which a site is asked again and again."""
@@ -74,8 +75,12 @@ class Delivery:
     log: tuple[dict[str, Any], ...]
 
     @classmethod
-    def from_hash(cls, delivery_id: str, fields: dict[str, str]) -> "Delivery":
-        """The delivery that Redis's hash `fields` describes."""
+    def from_hash(cls, delivery_id: str, fields: dict[str, str]) -> "Delivery | None":
+        """The delivery that Redis's hash `fields` describes; None when nobody here understands it."""
+        return understood(f"the delivery {delivery_id}", lambda: cls._read(delivery_id, fields))
+
+    @classmethod
+    def _read(cls, delivery_id: str, fields: dict[str, str]) -> "Delivery":
         return cls(
             id=delivery_id,
             ticket=int(fields["ticket"]),
@@ -164,7 +169,8 @@ class Outbox:
             for one in delivery_ids:
                 pipe.hgetall(keys.delivery(one))
             found = pipe.execute()
-        return [Delivery.from_hash(one, fields) for one, fields in zip(delivery_ids, found, strict=True) if fields]
+        read = (Delivery.from_hash(one, fields) for one, fields in zip(delivery_ids, found, strict=True) if fields)
+        return [delivery for delivery in read if delivery]
 
     def redeliver(self, delivery_id: str) -> bool:
         """Let a delivery be made once more, whatever became of it. False when there is none (any more)."""
@@ -182,5 +188,8 @@ class Outbox:
         return True
 
     def trim(self) -> None:
-        """Forget the deliveries that are remembered no longer."""
+        """Forget the deliveries that are remembered no longer, and those that nobody came to make within that time."""
         self._client.zremrangebyscore(keys.DELIVERIES, "-inf", self._now() - LIFETIME)
+        for one in self.due():
+            if not self._client.exists(keys.delivery(one)):
+                self._client.zrem(keys.OUTBOX, one)

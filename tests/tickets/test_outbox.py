@@ -121,3 +121,23 @@ def test_the_latest_deliveries_are_found_alone(tickets: Tickets, outbox: Outbox)
         assert ended is not None
         ids.append(ended.delivery)
     assert [delivery.id for delivery in outbox.latest(3)] == ids[:0:-1]
+
+
+def test_a_delivery_that_only_another_version_understands_hides_no_other(
+    outbox: Outbox, delivery_id: str, redis_client: redis.Redis
+) -> None:
+    redis_client.hset(keys.delivery("other"), mapping={"state": "postponed"})
+    redis_client.zadd(keys.DELIVERIES, {"other": 1.0})
+    assert outbox.get("other") is None
+    assert [delivery.id for delivery in outbox.all()] == [delivery_id]
+    assert [delivery.id for delivery in outbox.latest(5)] == [delivery_id]
+
+
+def test_a_delivery_that_is_gone_is_not_due_for_ever(
+    outbox: Outbox, delivery_id: str, redis_client: redis.Redis
+) -> None:
+    """Nobody came for longer than it is remembered."""
+    redis_client.zadd(keys.OUTBOX, {"gone": 1.0})
+    assert outbox.due() == ["gone", delivery_id]
+    outbox.trim()
+    assert outbox.due() == [delivery_id]
