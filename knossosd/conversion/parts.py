@@ -5,6 +5,7 @@ An upload has a folder with a lock: who writes shares it for a moment, who finis
 another name, under which nobody writes.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -93,7 +94,12 @@ class PartFiles:
 
     @contextmanager
     def sealed(self, name: str) -> Iterator[Path]:
-        """The file, to which nobody can write from now on. Raises `Busy` when somebody else has it so, and `Gone`."""
+        """The file, to which nobody can write from now on. Raises `Busy` when somebody else has it so, and `Gone`.
+
+        When there is not even the folder of all uploads, the disk is not there, which says nothing of this one.
+        """
+        if not self.folder.is_dir():
+            raise OSError(errno.ENODEV, "the uploads in parts are not there", str(self.folder))
         sealed = self.folder / name / SEALED
         with self._alone(name):
             with suppress(FileNotFoundError):  # it was sealed before, and whoever did that was killed
