@@ -33,6 +33,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 15, 2 * HOUR
 HOLD = 120
 """Seconds that an attempt has besides the site's time limit: then somebody else may take the delivery."""
 
+LAST_WORDS = 2.0
+"""Seconds after the site's time limit in which an attempt is noted, when nothing is in the way."""
+
 TICK = 1.0
 """Seconds between two tries to note an outcome while Redis is away."""
 
@@ -122,6 +125,17 @@ class Outbox:
         if not self._client.eval(scripts.TAKE_DELIVERY, 2, *names, delivery_id, now, now + self._hold):
             return None
         return self.get(delivery_id)
+
+    def under_way(self, asked: float) -> int:
+        """How many attempts, of those that were begun before the time `asked`, are still to be noted; but not those
+        which take too long for somebody to be at them."""
+        earliest, latest = self._now() + HOLD - LAST_WORDS, asked + self._hold
+        held = cast(list[str], self._client.zrangebyscore(keys.OUTBOX, earliest, latest))
+        with self._client.pipeline(transaction=False) as pipe:
+            for one in held:
+                pipe.hmget(keys.delivery(one), "attempts", "noted")
+            found = cast(list[tuple[str | None, str | None]], pipe.execute())
+        return sum(attempts not in ("0", noted) for attempts, noted in found)
 
     def note(self, delivery: Delivery, outcome: str, *, state: DeliveryState) -> None:
         """Note what came of the attempt that `delivery` was taken for. One that stays WAITING becomes due again, or is

@@ -1,5 +1,6 @@
 """What the upkeep consumer does by itself, asked for at once instead of at night."""
 
+import json
 import sys
 import threading
 import time
@@ -143,6 +144,26 @@ def test_a_sweep_without_end_takes_one_thread_only(valkey: str) -> None:
     with checkouts.checkout(REDIS=valkey) as installation:
         swept = installation.run(sys.executable, "-c", program)
     assert swept.stdout.splitlines() == ["None", "StoreSize(contents=0, size=0)"], swept.stderr
+
+
+def test_a_site_that_is_being_told_when_everything_stops_is_told_once(
+    own_installation: Checkout, mirror: World, host: Host
+) -> None:
+    """Its answer comes after the others have left; were it not noted, the site would be told again."""
+    begun = threading.Event()
+
+    def takes_its_time(request: Request) -> None:
+        begun.set()
+        request.server.stopping.wait(4)
+        request.answer(200)
+
+    hook = host.link("/hook", takes_its_time)
+    own_installation.submit(a_document(f"http://127.0.0.1:{host.server_port}/core.7z"), webhook=hook)
+    assert begun.wait(30)
+    own_installation.supervisorctl("stop", "all")
+    own_installation.supervisorctl("start", "knossosd:redis")
+    [delivery] = json.loads(own_installation.verb("webhooks", "list", "--json").stdout)
+    assert (delivery["state"], delivery["attempts"]) == ("delivered", 1)
 
 
 def test_what_upkeep_ends_and_delivers_stands_in_its_log(host: Host) -> None:

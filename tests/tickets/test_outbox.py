@@ -3,6 +3,7 @@
 import pytest
 import redis
 
+from knossosd.settings import DAY
 from knossosd.tickets import keys
 from knossosd.tickets.ending import Outcome
 from knossosd.tickets.outbox import FIRST_PAUSE, HOLD, LIFETIME, LONGEST_PAUSE, PATIENCE, DeliveryState, Outbox
@@ -141,3 +142,24 @@ def test_a_delivery_that_is_gone_is_not_due_for_ever(
     assert outbox.due() == ["gone", delivery_id]
     outbox.trim()
     assert outbox.due() == [delivery_id]
+
+
+def test_an_attempt_is_under_way_until_it_is_noted_or_nobody_can_be_at_it(
+    redis_client: redis.Redis, clock: Clock, delivery_id: str
+) -> None:
+    outbox = Outbox(redis_client, 10, now=clock, jitter=lambda: 1)
+    begun = clock.now
+    assert outbox.under_way(begun + 1) == 0
+    delivery = outbox.take(delivery_id)
+    assert delivery is not None
+    assert outbox.under_way(begun + 1) == 1
+    assert outbox.under_way(begun - 1) == 0, "that one was begun later"
+    clock.now += 11
+    assert outbox.under_way(begun + 1) == 1
+    outbox.note(delivery, "failed", state=WAITING)
+    assert outbox.under_way(begun + 1) == 0
+    clock.now += DAY
+    assert outbox.take(delivery_id) is not None
+    assert outbox.under_way(clock.now) == 1
+    clock.now += 13
+    assert outbox.under_way(clock.now) == 0, "whoever took it has vanished"
