@@ -9,10 +9,12 @@ import multiprocessing
 import os
 import signal
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from huey import RedisHuey
+import redis
+from huey import RedisHuey, crontab
 from huey.api import Task
 from huey.consumer import Consumer, Scheduler, Worker
 from huey.exceptions import HueyException
@@ -21,9 +23,15 @@ from knossosd import logs, parent, privileges
 from knossosd.messages import JsonMessages
 from knossosd.settings import Settings, SettingsError
 from knossosd.tickets.connection import connect_once, connection_pool
+from knossosd.tickets.turns import Turns
 from knossosd.tickets.workers import Heartbeat
 
 log = logging.getLogger(__name__)
+
+LOOK = 5.0
+"""Seconds between two looks whether it is time for what recurs."""
+
+AT_ANY_TIME = crontab()
 
 
 class Queue(RedisHuey):  # type: ignore[misc]
@@ -35,6 +43,29 @@ class Queue(RedisHuey):  # type: ignore[misc]
         self.program = program
         self.settings = settings
         self.heartbeat: Heartbeat | None = None
+        self._periods: dict[str, float] = {}
+        self._turns = Turns(connect_once(settings, "turns"))
+
+    def recurring(
+        self, name: str, *, every: float, during: Callable[[datetime], bool] = AT_ANY_TIME
+    ) -> Callable[[Callable[[], None]], Any]:
+        """Let a function be the task `name` that one of all consumers does `every` so many seconds, at times (UTC) that
+        `during` is true of."""
+        self._periods[name] = every
+        return self.periodic_task(during, name=name)  # type: ignore[no-any-return]
+
+    def read_periodic(self, timestamp: datetime | None) -> list[Task]:
+        """The recurring tasks that it is our turn to do. While Redis is away there are none: they could not be put into
+        the queue either."""
+        try:
+            return [
+                task
+                for task in super().read_periodic(timestamp)
+                if self._turns.take(task.name, self._periods[task.name] - LOOK)
+            ]
+        except redis.RedisError as error:
+            log.warning("what recurs has to wait: %s", error)
+            return []
 
     def create_consumer(self, **options: Any) -> Consumer:
         """The consumer: from now on, this process is nothing else."""
@@ -101,6 +132,8 @@ class _Worker(Worker):  # type: ignore[misc]
 
 
 class _Scheduler(Scheduler):  # type: ignore[misc]
+    periodic_task_seconds = LOOK
+
     def initialize(self) -> None:
         _follow_consumer()
         super().initialize()

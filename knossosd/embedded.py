@@ -1,7 +1,8 @@
 """The embedded Valkey server, for installations that name no Redis of their own.
 
 It is the last program to leave: the supervisor tells all programs to stop at the same moment, and a worker that still
-finishes a conversion needs a place to record it. So this parent of the server waits until nothing is being worked on.
+finishes a conversion needs a place to record it, just as upkeep does that tells a site. So this parent of the server
+waits until nothing is being worked on.
 
 And it never comes twice: a second server on the same file would ruin it. Whoever wants to start one waits for the lock,
 which the server itself holds as long as it lives, whatever became of its parent.
@@ -27,6 +28,7 @@ from knossosd.privileges import open_private
 from knossosd.settings import VAR, Settings, socket_path
 from knossosd.tickets import keys
 from knossosd.tickets.connection import connect
+from knossosd.tickets.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +63,7 @@ def run(settings: Settings) -> int:
         while server.poll() is None and not stopping.asked:
             time.sleep(TICK)
         if server.poll() is None:
-            _wait_for_workers(connect(settings, "redis"), time.time(), lambda: server.poll() is not None)
+            _wait_for_work(connect(settings, "redis"), settings, time.time(), lambda: server.poll() is not None)
             server.terminate()
             return server.wait()
         log.error("the server ended by itself with code %d", server.returncode)
@@ -125,12 +127,15 @@ def _start(program: list[str], lock: IO[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(program, preexec_fn=prepare, pass_fds=[lock.fileno()])
 
 
-def _wait_for_workers(client: redis.Redis, asked: float, gone: Callable[[], bool]) -> None:
-    """Wait for the conversions that began before `asked`; the grace time of their workers bounds that."""
+def _wait_for_work(client: redis.Redis, settings: Settings, asked: float, gone: Callable[[], bool]) -> None:
+    """Wait for the conversions, and the attempts of webhooks, that began before `asked`; the grace time of workers and
+    the time limit of sites bound that."""
+    outbox = Outbox(client, settings.webhook_timeout)
     try:
-        if running := _running(client, asked):
-            log.info("waiting for %d conversions to end", running)
-        while _running(client, asked) and not gone():
+        running, telling = _running(client, asked), outbox.under_way(asked)
+        if running or telling:
+            log.info("waiting for %d conversions and %d webhooks to end", running, telling)
+        while (_running(client, asked) or outbox.under_way(asked)) and not gone():
             time.sleep(TICK)
         time.sleep(LAST_WORDS)
     except redis.RedisError as error:

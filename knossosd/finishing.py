@@ -60,6 +60,8 @@ class Finisher:
                 self.finish(waiting[0])
             except redis.RedisError:
                 raise
+            except OSError as error:  # it waits until the disk is back
+                log.error("the upload %s cannot be finished now: %s", waiting[0], error)
             except Exception:  # the border of one upload: the next one is not to blame
                 log.exception("the upload %s cannot be finished", waiting[0])
 

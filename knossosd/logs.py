@@ -25,7 +25,8 @@ NAMED = re.compile(r"\bticket (\d{1,16})\b")
 """A line that is written for no ticket but names one is about that."""
 
 MAX_TEXT = 20_000
-"""Characters of a message or a trace: lines that do not fit into the pipe to the supervisor get mixed with others."""
+"""Bytes of a message or a trace, as they are written: lines that do not fit into the pipe to the supervisor get mixed
+with those of other processes."""
 
 SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(/drop/\d+/)[^\s/?'\"]+"), r"\1…"),
@@ -56,6 +57,7 @@ def set_up(program: str) -> None:
     )  # a host's odd headers would be a traceback each time
     logging.captureWarnings(True)
     sys.excepthook = _uncaught
+    sys.unraisablehook = lambda ignored: _uncaught(ignored.exc_type, ignored.exc_value, ignored.exc_traceback)
     threading.excepthook = lambda thrown: _uncaught(thrown.exc_type, thrown.exc_value, thrown.exc_traceback)
 
 
@@ -96,7 +98,7 @@ class _Lines(logging.Formatter):
         self._name = name
 
     def format(self, record: logging.LogRecord) -> str:
-        message = _clean(record.getMessage())
+        message = _clean(_message_of(record))
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line = {
             "time": time.replace("+00:00", "Z"),
@@ -109,6 +111,13 @@ class _Lines(logging.Formatter):
             "trace": _clean(self.formatException(record.exc_info)) if record.exc_info else None,
         }
         return json.dumps({name: value for name, value in line.items() if value is not None})
+
+
+def _message_of(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception as error:  # noqa: BLE001  the border: logging would write a trace of many lines
+        return f"a line that cannot be written, of {record.pathname}:{record.lineno}: {type(error).__name__}"
 
 
 def _ticket_of(message: str) -> int | None:
@@ -125,10 +134,20 @@ def _clean(text: str) -> str:
         text = text.replace(secret, "…")
     for secrets, instead in SECRETS:
         text = secrets.sub(instead, text)
-    if len(text) <= MAX_TEXT:
+    if len(text) <= MAX_TEXT and _width(text) <= MAX_TEXT:
         return text
     half = MAX_TEXT // 2
-    return f"{text[:half]}… {len(text) - MAX_TEXT} characters left out …{text[-half:]}"
+    first, last = text[:half], text[-half:]
+    while _width(first) > half:
+        first = first[: len(first) * half // _width(first)]
+    while _width(last) > half:
+        last = last[-(len(last) * half // _width(last)) :]
+    return f"{first}… {len(text) - len(first) - len(last)} characters left out …{last}"
+
+
+def _width(text: str) -> int:
+    """The bytes that are written for it."""
+    return len(json.dumps(text))
 
 
 def _uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:

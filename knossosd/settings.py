@@ -26,7 +26,7 @@ SOCKET_PATH_LIMIT = 103
 """Bytes of a unix socket's path that both Linux (108) and macOS (104) take."""
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
-HOUR, DAY = 3600, 86400
+MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
 class SettingsError(Exception):

@@ -5,7 +5,8 @@
 
 The queue carries a ticket's number and nothing else; what is to be done stands in the ticket. Huey takes a message off
 the queue before it runs it and forgets it when the worker dies, so the lease of the ticket and the reaper, not Huey,
-see to it that every ticket ends. Every periodic task may run twice, and on several hosts at once. No task waits for a
+see to it that every ticket ends. Any number of `upkeep` consumers may run, on several hosts: what recurs is put into
+their queue by one of them each time, and harms nothing when it is done twice at once all the same. No task waits for a
 site: couriers do, so nothing in the queue of `upkeep` stands behind a webhook.
 """
 
@@ -39,6 +40,7 @@ from knossosd.faults import Code, Finding, InputFault, RemoteFault
 from knossosd.finishing import Finisher
 from knossosd.repo.document import DocumentLimits, parse
 from knossosd.repo.names import examples
+from knossosd.settings import HOUR, MINUTE
 from knossosd.tickets import webhooks
 from knossosd.tickets.chunked import ChunkedUploads
 from knossosd.tickets.connection import connect, connect_once
@@ -155,7 +157,7 @@ def attempt_delivery(delivery_id: str) -> None:
 couriers = Couriers(attempt_delivery)
 
 
-@upkeep.periodic_task(crontab(minute="*"), name="reap")
+@upkeep.recurring("reap", every=MINUTE)
 def look_after_tickets() -> None:
     """See to it that every ticket goes on or ends, and that every webhook is delivered."""
     waiting, failed = reap(tickets())
@@ -173,13 +175,13 @@ def look_after_tickets() -> None:
         deliver(delivery_id)
 
 
-@upkeep.periodic_task(crontab(minute="*"), name="sample")
+@upkeep.recurring("sample", every=MINUTE)
 def sample() -> None:
     """Note how many tickets wait and how many workers live, for the plots of the last day."""
     _statistics().sample()
 
 
-@upkeep.periodic_task(crontab(minute="*/10"), name="sweep")
+@upkeep.recurring("sweep", every=10 * MINUTE)
 def sweep() -> None:
     """Remove left-over work files, uploads that nobody used, and what need not be remembered; note how much stays.
 
@@ -189,17 +191,17 @@ def sweep() -> None:
         log.warning("the sweep before this one is not over: is the disk slow, or gone?")
         return
     try:
-        for what, gone in tidying.tidy(settings).items():
+        outbox().trim()
+        for what, gone in tidying.tidy(settings, tickets().documents).items():
             if gone:
                 size, paths = sum(one.size for one in gone), examples([str(one.path) for one in gone])
                 log.info("removed %d %s, %d bytes: %s", len(gone), what, size, paths)
-        outbox().trim()
         _statistics().note_store(StoreSize(*Store(settings.store_path).extent()))
     finally:
         _sweeping.release()
 
 
-@upkeep.periodic_task(crontab(hour="3", minute="17"), name="verify")
+@upkeep.recurring("verify", every=20 * HOUR, during=crontab(hour="3", minute="17-59"))
 def verify() -> None:
     """Read a part of the mirror again, and repair what is damaged."""
     with ending.limited(verification.NIGHT, Cancelled) as errand:
@@ -227,7 +229,7 @@ def finish_uploads() -> None:
             _finishing.release()
 
 
-@upkeep.periodic_task(crontab(minute="*"), name="look_after_uploads")
+@upkeep.recurring("look_after_uploads", every=MINUTE)
 def look_after_uploads() -> None:
     """See to it that uploads in parts are finished, whoever was killed over them."""
     if chunked().finishing():

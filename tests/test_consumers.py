@@ -32,3 +32,28 @@ def test_what_cannot_be_read_is_passed_over_at_once(queue: Queue, caplog: pytest
     assert [record.levelname for record in caplog.records] == ["WARNING"] * 4
     queue.storage.enqueue(UNKNOWN)
     assert queue.dequeue() is None
+
+
+def test_what_recurs_is_done_by_one_of_all_consumers_each_time(settings: Settings, redis_client: redis.Redis) -> None:
+    consumers = [Queue("knossosd.tried", "upkeep", settings) for _ in range(3)]
+    for one in consumers:
+        one.recurring("often", every=60)(print)
+        one.recurring("never", every=60, during=lambda _: False)(print)
+
+    def looked() -> list[list[str]]:
+        return [[task.name for task in one.read_periodic(None)] for one in consumers]
+
+    assert looked() == [["often"], [], []]
+    assert looked() == [[], [], []], "its time has not come again"
+    [turn] = redis_client.keys("knossosd:turn:*")
+    assert 50 < redis_client.ttl(turn) <= 60
+    redis_client.delete(turn)
+    assert looked() == [["often"], [], []]
+
+
+def test_what_recurs_waits_for_redis(settings: Settings) -> None:
+    """An error here would end Huey's scheduler."""
+    away = settings.model_copy(update={"redis": "unix:///nobody/is/there"})
+    queue = Queue("knossosd.tried", "upkeep", away)
+    queue.recurring("often", every=60)(print)
+    assert queue.read_periodic(None) == []

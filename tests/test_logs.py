@@ -170,3 +170,23 @@ def test_what_is_very_long_keeps_its_beginning_and_its_end() -> None:
     assert line["message"].startswith("begin x")
     assert line["message"].endswith("x end")
     assert "characters left out" in line["message"]
+
+
+@pytest.mark.parametrize("letter", ["ж", "😀", "\x00", "\udc80", '"'])
+def test_a_line_fits_into_the_pipe_whatever_it_consists_of(letter: str) -> None:
+    [line] = said(f"try:\n  raise ValueError({letter!r} * 30_000)\nexcept ValueError as e:\n  log.exception('%s', e)")
+    assert len(json.dumps(line)) < 2 * 21_000
+    assert line["message"].startswith(letter)
+    assert line["message"].endswith(letter)
+    assert "characters left out" in line["message"]
+
+
+def test_what_cannot_be_written_is_told_in_a_line() -> None:
+    [line] = said("log.error('%d things', 'many')")
+    assert line["level"] == "ERROR"
+    assert line["message"].startswith("a line that cannot be written, of <string>:")
+
+
+def test_what_a_destructor_lets_out_is_a_line() -> None:
+    [line] = said("class It:\n  def __del__(self):\n    1 / 0\nit = It()\ndel it")
+    assert "ZeroDivisionError" in line["trace"]

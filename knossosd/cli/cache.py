@@ -3,12 +3,16 @@
 import json
 from collections.abc import Iterable
 
+import redis
 import typer
 
 from knossosd.conversion import tidying
 from knossosd.conversion.disposable import Disposable
 from knossosd.conversion.memory import Memory
+from knossosd.conversion.uploads import Documents
 from knossosd.settings import Settings
+from knossosd.tickets.connection import connect_once
+from knossosd.tickets.store import Tickets
 
 
 def show(settings: Settings, as_json: bool) -> None:
@@ -34,12 +38,23 @@ def would_forget(settings: Settings) -> None:
 
 def tidy(settings: Settings) -> None:
     """Remove what does not stay, and print what went."""
-    _tell("Removed", tidying.tidy(settings))
+    _tell("Removed", tidying.tidy(settings, _documents(settings)))
 
 
 def would_tidy(settings: Settings) -> None:
     """Print what `tidy` would remove."""
-    _tell("Would remove", tidying.superfluous(settings))
+    _tell("Would remove", tidying.superfluous(settings, _documents(settings)))
+
+
+def _documents(settings: Settings) -> Documents | None:
+    """What there is to convert, None when Redis does not say it: room may be wanted just because that has none."""
+    client = connect_once(settings, "command")
+    try:
+        client.ping()
+    except redis.RedisError as error:
+        typer.echo(f"Redis cannot be reached, so no upload is removed: {error}.", err=True)
+        return None
+    return Tickets(client, settings).documents
 
 
 def _tell(verb: str, found: tidying.Found) -> None:

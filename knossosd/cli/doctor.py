@@ -1,6 +1,7 @@
 """Whether this installation is in order: one line for each thing, right or wrong, and what to do."""
 
 import os
+import re
 import resource
 import shutil
 import socket
@@ -92,7 +93,7 @@ def _sevenzip(settings: Settings) -> Check:
 
 
 def _redis(settings: Settings) -> Check:
-    name = settings.redis or "embedded"
+    name = re.sub(r"//[^/@]*@", "//…@", settings.redis) if settings.redis else "embedded"
     try:
         info = dict(connect_once(settings, "doctor").info())
     except redis.RedisError as error:
@@ -139,7 +140,7 @@ def _disk(what: str, folder: Path) -> Check:
         return Check(what, False, f"{folder}: {error.strerror}", "Make the folder, and let this user write to it.")
     found = f"{folder}, {free / GIB:.1f} GiB free"
     if not writable:
-        return Check(what, False, found, "Let this user write to it.")
+        return Check(what, False, found, "Is it mounted? Then let this user write to it.")
     return Check(what, free >= ENOUGH_DISK, found, f"Free some disk: less than {ENOUGH_DISK // GIB} GiB are left.")
 
 

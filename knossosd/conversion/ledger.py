@@ -10,10 +10,11 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
+from knossosd.conversion.disposable import clock_of
 from knossosd.repo.contents import Digest
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,8 @@ class Published:
     """The record of one content. `size` (bytes) and `md5` are None while nobody knows them.
 
     `names` are its paths below the mirror, `urls` the links that lead to it, the best first. `verified` is when its
-    bytes were last looked at (epoch seconds, 0 for never), and `damage` what was wrong then, "" when nothing was.
+    bytes were last looked at (epoch seconds by the clock of the ledger, 0 for never), and `damage` what was wrong then,
+    "" when nothing was.
     """
 
     sha256: str
@@ -36,6 +38,16 @@ class Published:
     urls: tuple[str, ...] = ()
     verified: float = 0.0
     damage: str = ""
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """The content that a record describes; one of a newer version may say more than we understand.
+
+        Raises ValueError, TypeError or KeyError when it is none.
+        """
+        said: dict[str, Any] = json.loads(text)
+        known = {one.name: said[one.name] for one in fields(cls) if one.name in said}
+        return cls(**{**known, "names": tuple(said["names"]), "urls": tuple(said["urls"])})
 
     def is_of(self, digest: Digest) -> bool:
         """Whether a content with this digest is the one that was published."""
@@ -68,8 +80,7 @@ class Ledger:
         """The record of a content; None when there is none, or none that can be read."""
         path = self._path(sha256)
         try:
-            record = json.loads(path.read_bytes())
-            return Published(**{**record, "names": tuple(record["names"]), "urls": tuple(record["urls"])})
+            return Published.from_json(path.read_bytes())
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, KeyError):
@@ -81,6 +92,12 @@ class Ledger:
         for path in self.folder.glob("??/*.json"):
             if record := self.find(path.stem):
                 yield record
+
+    def now(self) -> float:
+        """The time by the clock of the file system, which all hosts share."""
+        self.make()
+        self.make()
+        return clock_of(self.folder)()
 
     def update(self, sha256: str, change: Callable[[Published], Published]) -> Published:
         """Put what `change` makes of the record in its place, and return it; a record without names is removed.

@@ -7,7 +7,7 @@ from time import time
 from typing import Self
 
 from knossosd.conversion.cache import Cache, Forgetful
-from knossosd.conversion.disposable import Disposable, status_of
+from knossosd.conversion.disposable import Disposable, clock_of, status_of
 from knossosd.conversion.store import Store
 from knossosd.settings import Settings
 
@@ -36,6 +36,7 @@ class Memory:
             settings.cache_size,
             settings.cache_lifetime,
             settings.store_protection,
+            clock_of(settings.work_path),
         )
 
     def without_recall(self) -> Self:
@@ -90,7 +91,11 @@ class Memory:
         return [one for one in disposables if self._is_removed(one.path)]
 
     def _is_removed(self, path: Path) -> bool:
+        """Whether it was us who removed it."""
         if path.is_relative_to(self.store.folder):
             return self.store.remove(path)
-        path.unlink(missing_ok=True)
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return False
         return True

@@ -180,7 +180,8 @@ class Publication:
     def _record(self, target: Path, digest: Digest, urls: Sequence[str]) -> None:
         def noted(record: Published) -> Published:
             known = record.with_digest(digest).with_names(self.mirror.name_of(target)).with_urls(*urls)
-            return replace(known, verified=record.verified or time.time())  # what is new has just been digested
+            # What is new has just been digested.
+            return replace(known, verified=record.verified or self.mirror.ledger.now())
 
         self.mirror.ledger.update(digest.sha256, noted)
 

@@ -5,6 +5,7 @@ An upload has a folder with a lock: who writes shares it for a moment, who finis
 another name, under which nobody writes.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, Self
 
 from knossosd.conversion.digest import CHUNK, Digester
-from knossosd.conversion.disposable import Disposable, status_of
+from knossosd.conversion.disposable import Disposable, clock_of, status_of
 from knossosd.conversion.errand import Check
 from knossosd.repo.contents import Digest
 from knossosd.settings import Settings
@@ -60,7 +61,7 @@ class PartFiles:
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """The files of an installation."""
-        return cls(settings.parts_path, settings.parts_lifetime)
+        return cls(settings.parts_path, settings.parts_lifetime, clock_of(settings.work_path))
 
     def reserve(self, name: str, size: int) -> None:
         """Make a file of `size` bytes, which has its room on the disk although nothing was written yet."""
@@ -93,7 +94,12 @@ class PartFiles:
 
     @contextmanager
     def sealed(self, name: str) -> Iterator[Path]:
-        """The file, to which nobody can write from now on. Raises `Busy` when somebody else has it so, and `Gone`."""
+        """The file, to which nobody can write from now on. Raises `Busy` when somebody else has it so, and `Gone`.
+
+        When there is not even the folder of all uploads, the disk is not there, which says nothing of this one.
+        """
+        if not self.folder.is_dir():
+            raise OSError(errno.ENODEV, "the uploads in parts are not there", str(self.folder))
         sealed = self.folder / name / SEALED
         with self._alone(name):
             with suppress(FileNotFoundError):  # it was sealed before, and whoever did that was killed
@@ -115,8 +121,9 @@ class PartFiles:
     def abandoned(self) -> list[Disposable]:
         """What nobody has written to for too long."""
         folders = sorted(self.folder.iterdir()) if self.folder.is_dir() else []
-        found = [_contents(folder) for folder in folders]
-        return [one for one in found if self.clock() - one.used > self.lifetime]
+        found = [one for folder in folders if (one := _contents(folder))]
+        now = self.clock() if found else 0.0
+        return [one for one in found if now - one.used > self.lifetime]
 
     def sweep(self) -> list[Disposable]:
         """Remove all that; returns what went. Of several sweeps at once, one removes each."""
@@ -177,11 +184,12 @@ def _allocate(descriptor: int, size: int) -> None:
         os.truncate(descriptor, size)
 
 
-def _contents(folder: Path) -> Disposable:
-    """The folder of an upload, with the room that it takes, and when it was last written to."""
+def _contents(folder: Path) -> Disposable | None:
+    """The folder of an upload, with the room that it takes, and when it was last written to; None when it has just
+    gone."""
     statuses = [status for path in (folder, folder / OPEN, folder / SEALED) if (status := status_of(path))]
     size = sum(status.st_blocks * 512 for status in statuses[1:])
-    return Disposable(folder, size, max((status.st_mtime for status in statuses), default=time.time()))
+    return Disposable(folder, size, max(status.st_mtime for status in statuses)) if statuses else None
 
 
 def _is_removed(folder: Path) -> bool:

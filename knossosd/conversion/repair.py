@@ -7,7 +7,6 @@ one always sees what the other did, and no name keeps the damaged bytes.
 
 import logging
 import os
-import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -134,7 +133,7 @@ class Repair:
                 else:
                     left.append(name)
             repaired = record.with_digest(digest)
-            return repaired if left else replace(repaired, verified=time.time(), damage="")
+            return repaired if left else replace(repaired, verified=mirror.ledger.now(), damage="")
 
         mirror.ledger.update(digest.sha256, replaced)
         for folder in folders:

@@ -101,10 +101,13 @@ class Store:
         return len(sizes), sum(sizes)
 
     def remove(self, stored: Path) -> bool:
-        """Remove the file `stored` if it is still nameless; whether it was."""
+        """Remove the file `stored` if it is still nameless; whether it was us who did."""
         if not _is_nameless(stored):
             return False
-        stored.unlink(missing_ok=True)
+        try:
+            stored.unlink()
+        except FileNotFoundError:
+            return False
         return True
 
     def place(self, sha256: str) -> Path:

@@ -5,7 +5,6 @@ Verifying may end at any moment, whatever ends it: each content is noted when it
 
 import fcntl
 import logging
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -148,8 +147,10 @@ class Verification:
     def _turns(self) -> tuple[list[Published], list[Published]]:
         """All that is published: what is known to be damaged, and the rest, each in the order in which it is read.
 
-        What has a name and no record yet comes first, and so does what a look at the store shows to be damaged.
+        What has a name and no record yet comes first, and so does what a look at the store shows to be damaged. When a
+        clock was wrong, what was read in the future counts as never read: else its turn might not come for years.
         """
+        now = self._mirror.ledger.now()
         records = {record.sha256: record for record in self._mirror.ledger.all()}
         named = self._linked_names()
         sizes: dict[str, int] = {}
@@ -159,7 +160,11 @@ class Verification:
                 if names := named.get((status.st_dev, status.st_ino)):
                     known = records.get(stored.name) or Published(stored.name)
                     records[stored.name] = known.with_names(*names)
-        turns = sorted(records.values(), key=lambda one: (one.size == sizes.get(one.sha256), one.verified))
+
+        def turn(one: Published) -> tuple[bool, float]:
+            return one.size == sizes.get(one.sha256), one.verified if one.verified <= now else 0.0
+
+        turns = sorted(records.values(), key=turn)
         return [one for one in turns if one.damage], [one for one in turns if not one.damage]
 
     def _linked_names(self) -> dict[tuple[int, int], list[str]]:
@@ -178,4 +183,4 @@ class Verification:
         names = [name for name, seal in seals.items() if seal and seal != found.strangers.get(name)]
         digests = [copy.digest for copy in found.sound if copy.digest]
         known = record.with_digest(digests[0]) if digests else record
-        return replace(known, names=tuple(sorted(names)), verified=time.time(), damage=found.damage)
+        return replace(known, names=tuple(sorted(names)), verified=self._mirror.ledger.now(), damage=found.damage)

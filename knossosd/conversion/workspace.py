@@ -8,13 +8,12 @@ import fcntl
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_ISREG
 
-from knossosd.conversion.disposable import Disposable, status_of
+from knossosd.conversion.disposable import Disposable, clock_of, status_of
 
 PREFIX = "convert-"
 LOCK = ".held"
@@ -41,22 +40,23 @@ def workspace(root: Path) -> Iterator[Path]:
         _remove_emptied(folder)
 
 
-def abandoned(root: Path, clock: Callable[[], float] = time.time) -> list[Disposable]:
-    """What was left behind below `root`: workspaces that nobody holds, and loose files that are old."""
-    found = []
+def abandoned(root: Path, clock: Callable[[], float] | None = None) -> list[Disposable]:
+    """What was left behind below `root`: workspaces that nobody holds, and loose files that are old. `clock` is that of
+    `root` unless another one is given."""
+    found, now = [], (clock or clock_of(root))()
     for left in sorted(root.iterdir()) if root.is_dir() else []:
         status = status_of(left)
         if status is None:  # its owner has just tidied up
             continue
         # A link to an old content keeps its st_mtime, so what counts is when the file came here.
-        age = clock() - status.st_ctime
+        age = now - status.st_ctime
         is_workspace = left.is_dir() and left.name.startswith(PREFIX)
         if (is_workspace and age > GRACE and not _is_held(left)) or (left.is_file() and age > STALE_FILE):
             found.append(Disposable(left, _size(left), status.st_ctime))
     return found
 
 
-def sweep(root: Path, clock: Callable[[], float] = time.time) -> list[Disposable]:
+def sweep(root: Path, clock: Callable[[], float] | None = None) -> list[Disposable]:
     """Remove all that; returns what went. Of several sweeps at once, one removes each."""
     return [left for left in abandoned(root, clock) if _is_removed(left.path)]
 

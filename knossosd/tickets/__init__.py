@@ -13,9 +13,9 @@
     history.py     how the latest tickets ended;  changes.py  telling operators that something has changed
     measures.py    what is counted, and how;  statistics.py  what that says
     refusals.py    addresses that guess keys
-    leases.py      what only some workers may hold at a time
+    leases.py      what only some workers may hold at a time;  turns.py  what one does for all, each time
     keys.py        how the keys in Redis are named;  scripts.py  the steps that it takes as one
-    connection.py  the way to Redis
+    connection.py  the way to Redis;  understanding.py  what other versions have written
 
 The ticket record is the truth; the queue only wakes workers. Every key has a lifetime.
 """

@@ -30,6 +30,12 @@ def connect(settings: Settings, name: str) -> redis.Redis:
     return redis.Redis(connection_pool=connection_pool(settings, name, decode_responses=True))
 
 
+def connect_for_visitors(settings: Settings, name: str) -> redis.Redis:
+    """A client like `connect`'s, for whom somebody waits: a server that is away is tried again as well, but one that
+    hangs is given up after `SOCKET_TIMEOUT`, where a worker has patience for minutes."""
+    return redis.Redis(connection_pool=_pool(settings, name, redis.ConnectionError, decode_responses=True))
+
+
 def connect_once(settings: Settings, name: str) -> redis.Redis:
     """A client like `connect`'s, but each command is tried once, and has to be answered at a glance."""
     return redis.Redis.from_url(
@@ -44,6 +50,10 @@ def connect_once(settings: Settings, name: str) -> redis.Redis:
 
 def connection_pool(settings: Settings, name: str, **options: Any) -> redis.ConnectionPool:
     """The connections below `connect`, for libraries that make their own client. Replies stay bytes by default."""
+    return _pool(settings, name, redis.ConnectionError, redis.TimeoutError, **options)
+
+
+def _pool(settings: Settings, name: str, *tried_again: type[Exception], **options: Any) -> redis.ConnectionPool:
     return redis.BlockingConnectionPool.from_url(
         settings.redis_url,
         max_connections=CONNECTIONS,
@@ -51,7 +61,7 @@ def connection_pool(settings: Settings, name: str, **options: Any) -> redis.Conn
         client_name=f"knossosd-{name}",
         socket_timeout=SOCKET_TIMEOUT,
         socket_connect_timeout=SOCKET_TIMEOUT,
-        retry=Retry(ExponentialBackoff(cap=5, base=0.1), RETRIES),
+        retry=Retry(ExponentialBackoff(cap=5, base=0.1), RETRIES, tried_again),
         health_check_interval=30,
         **options,
     )

@@ -8,11 +8,13 @@ only the newest value is ever worth reading.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, Self, cast
 
 import redis
 
 from knossosd.tickets import keys
+from knossosd.tickets.understanding import understood
 
 BATCH = 200
 """Entries of one stream that are read and written at once, so that everybody gets their turn in a flood."""
@@ -99,7 +101,7 @@ def past(client: redis.Redis, ticket: int, after: str = BEGINNING) -> Past:
         pipe.xrange(keys.events(ticket), min=f"({after}")
         pipe.xrevrange(keys.now(ticket), count=1)
         kept, newest = pipe.execute()
-    return Past([_event(*entry) for entry in kept], _now(newest[0][1]) if newest else None)
+    return Past(_events(kept), _now(newest[0][1]) if newest else None)
 
 
 def ends(client: redis.Redis, ticket: int) -> dict[str, str]:
@@ -112,16 +114,26 @@ def ends(client: redis.Redis, ticket: int) -> dict[str, str]:
     return {stream: entries[0][0] if entries else BEGINNING for stream, entries in zip(streams, newest, strict=True)}
 
 
-def behind(client: redis.Redis, cursors: Mapping[str, str]) -> Iterator[tuple[str, str, Batch | Now]]:
-    """What stands in the streams behind `cursors` (key: id last seen), up to a `BATCH` of each.
+class News(NamedTuple):
+    """What was read of a stream: up to its entry `last`; `more` may stand behind that. None of it may be understood."""
 
-    Yields the stream's key, the id of its last entry that was read, and what was read.
-    """
+    stream: str
+    last: str
+    more: bool
+    told: Batch | Now | None
+
+
+def behind(client: redis.Redis, cursors: Mapping[str, str]) -> Iterator[News]:
+    """What stands in the streams behind `cursors` (key: id last seen), up to a `BATCH` of each."""
     streams: dict[Any, Any] = dict(cursors)
     replies = cast(Any, client.xread(streams, count=BATCH))
     for stream, entries in replies.items() if isinstance(replies, dict) else replies:
         last, fields = entries[-1]
-        yield stream, last, Batch.of([_event(*entry) for entry in entries]) if "event" in fields else _now(fields)
+        if keys.is_now(stream):
+            yield News(stream, last, False, _now(fields))
+        else:
+            read = _events(entries)
+            yield News(stream, last, len(entries) == BATCH, Batch.of(read) if read else None)
 
 
 def encode(name: str, *arguments: Any) -> dict[str, str]:
@@ -139,9 +151,18 @@ def encode_now(current: Now) -> dict[str, str]:
     }
 
 
+def _events(entries: Sequence[tuple[str, dict[str, str]]]) -> list[Event]:
+    read = (understood("an event", partial(_event, *entry)) for entry in entries)
+    return [event for event in read if event]
+
+
 def _event(event_id: str, fields: dict[str, str]) -> Event:
     return Event(event_id, fields["event"], fields["arguments"])
 
 
-def _now(fields: dict[str, str]) -> Now:
+def _now(fields: dict[str, str]) -> Now | None:
+    return understood("how far a conversion is", partial(_read_now, fields))
+
+
+def _read_now(fields: dict[str, str]) -> Now:
     return Now(float(fields["progress"]), fields["text"], tuple(json.loads(fields["files"])), fields["captcha"] or None)

@@ -13,6 +13,7 @@ import redis
 
 from knossosd.faults import Finding
 from knossosd.tickets import keys
+from knossosd.tickets.understanding import understood
 
 KEPT_ERRORS = 3
 """Errors of one ticket that are remembered: there may be thousands, and the first ones say enough."""
@@ -37,9 +38,13 @@ class Entry:
     is_dead: bool
 
     @classmethod
-    def from_json(cls, number: int, text: str) -> Self:
-        """The entry that the script has written."""
-        title, time, runtime, until, success, noted = json.loads(text)
+    def from_json(cls, number: int, text: str) -> Self | None:
+        """The entry that the script has written; None when nobody here understands it."""
+        return understood(f"how ticket {number} ended", lambda: cls._read(number, text))
+
+    @classmethod
+    def _read(cls, number: int, text: str) -> Self:
+        title, time, runtime, until, success, noted, *_ = json.loads(text)
         said: dict[str, Any] = json.loads(noted)
         return cls(
             number=number,
@@ -68,8 +73,8 @@ def latest(client: redis.Redis) -> list[Entry]:
         succeeded, failed = cast(list[list[str]], pipe.execute())
     numbers = [*succeeded, *failed]
     texts = cast(list[str | None], client.hmget(keys.OUTCOMES, numbers)) if numbers else []
-    entries = [Entry.from_json(int(number), text) for number, text in zip(numbers, texts, strict=True) if text]
-    return sorted(entries, key=lambda entry: entry.time, reverse=True)
+    entries = (Entry.from_json(int(number), text) for number, text in zip(numbers, texts, strict=True) if text)
+    return sorted((entry for entry in entries if entry), key=lambda entry: entry.time, reverse=True)
 
 
 def forget(pipe: Any, number: int) -> None:

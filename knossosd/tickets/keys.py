@@ -4,6 +4,7 @@ Ticket numbers are drawn from below 2**53, because JavaScript holds them in a do
 """
 
 import hashlib
+import re
 
 TICKETS = "knossosd:tickets"
 """Sorted set of all tickets by when they end at the latest or, once they have ended, are forgotten."""
@@ -142,6 +143,11 @@ def slot(now: float) -> str:
     return f"knossosd:statistics:{int(now // SLOT) * SLOT}"
 
 
+def turn(what: str) -> str:
+    """String with a lifetime: the sign that something which recurs was begun in this period."""
+    return f"knossosd:turn:{what}"
+
+
 def recorded(execution: str) -> str:
     """String: the sign that what an execution measured is recorded."""
     return f"knossosd:recorded:{execution}"
@@ -167,9 +173,10 @@ def is_now(key: str) -> bool:
     return key.endswith(":now")
 
 
-def ticket_of(key: str) -> int:
-    """The ticket that a key belongs to."""
-    return int(key.split(":")[2])
+def ticket_of(key: str) -> int | None:
+    """The ticket that a key belongs to, None when it is no key of ours."""
+    found = re.match(r"knossosd:ticket:(\d+):", key)
+    return int(found[1]) if found else None
 
 
 def _hashed(text: str) -> str:

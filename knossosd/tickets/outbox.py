@@ -18,6 +18,7 @@ from knossosd.settings import DAY, HOUR
 from knossosd.tickets import keys, scripts
 from knossosd.tickets.connection import now_in_redis
 from knossosd.tickets.measures import Attempt, attempt_field
+from knossosd.tickets.understanding import understood
 
 PATIENCE = DAY
 """Seconds for which a site is asked again and again."""
@@ -30,6 +31,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 15, 2 * HOUR
 
 HOLD = 120
 """Seconds that an attempt has besides the site's time limit: then somebody else may take the delivery."""
+
+LAST_WORDS = 2.0
+"""Seconds after the site's time limit in which an attempt is noted, when nothing is in the way."""
 
 TICK = 1.0
 """Seconds between two tries to note an outcome while Redis is away."""
@@ -72,8 +76,12 @@ class Delivery:
     log: tuple[dict[str, Any], ...]
 
     @classmethod
-    def from_hash(cls, delivery_id: str, fields: dict[str, str]) -> "Delivery":
-        """The delivery that Redis's hash `fields` describes."""
+    def from_hash(cls, delivery_id: str, fields: dict[str, str]) -> "Delivery | None":
+        """The delivery that Redis's hash `fields` describes; None when nobody here understands it."""
+        return understood(f"the delivery {delivery_id}", lambda: cls._read(delivery_id, fields))
+
+    @classmethod
+    def _read(cls, delivery_id: str, fields: dict[str, str]) -> "Delivery":
         return cls(
             id=delivery_id,
             ticket=int(fields["ticket"]),
@@ -115,6 +123,17 @@ class Outbox:
         if not self._client.eval(scripts.TAKE_DELIVERY, 2, *names, delivery_id, now, now + self._hold):
             return None
         return self.get(delivery_id)
+
+    def under_way(self, asked: float) -> int:
+        """How many attempts, of those that were begun before the time `asked`, are still to be noted; but not those
+        which take too long for somebody to be at them."""
+        earliest, latest = self._now() + HOLD - LAST_WORDS, asked + self._hold
+        held = cast(list[str], self._client.zrangebyscore(keys.OUTBOX, earliest, latest))
+        with self._client.pipeline(transaction=False) as pipe:
+            for one in held:
+                pipe.hmget(keys.delivery(one), "attempts", "noted")
+            found = cast(list[tuple[str | None, str | None]], pipe.execute())
+        return sum(attempts not in ("0", noted) for attempts, noted in found)
 
     def note(self, delivery: Delivery, outcome: str, *, state: DeliveryState, after: float = 0.0) -> None:
         """Note what came of the attempt that `delivery` was taken for. One that stays WAITING becomes due again, not
@@ -170,7 +189,8 @@ class Outbox:
             for one in delivery_ids:
                 pipe.hgetall(keys.delivery(one))
             found = pipe.execute()
-        return [Delivery.from_hash(one, fields) for one, fields in zip(delivery_ids, found, strict=True) if fields]
+        read = (Delivery.from_hash(one, fields) for one, fields in zip(delivery_ids, found, strict=True) if fields)
+        return [delivery for delivery in read if delivery]
 
     def redeliver(self, delivery_id: str) -> bool:
         """Let a delivery be made once more, whatever became of it, and be tried for as long as a new one. False when
@@ -180,8 +200,11 @@ class Outbox:
         return bool(self._client.eval(scripts.REDELIVER, len(names), *names, *arguments))
 
     def trim(self) -> None:
-        """Forget the deliveries that are remembered no longer."""
+        """Forget the deliveries that are remembered no longer, and those that nobody came to make within that time."""
         self._client.zremrangebyscore(keys.DELIVERIES, "-inf", self._now() - LIFETIME)
+        for one in self.due():
+            if not self._client.exists(keys.delivery(one)):
+                self._client.zrem(keys.OUTBOX, one)
 
 
 def log_entry(now: float, outcome: str) -> str:

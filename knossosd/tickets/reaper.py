@@ -12,6 +12,7 @@ from knossosd.tickets import keys
 from knossosd.tickets.connection import now_in_redis
 from knossosd.tickets.ending import Ended, Outcome, expire
 from knossosd.tickets.execution import Execution
+from knossosd.tickets.record import Ticket
 from knossosd.tickets.store import Tickets
 
 
@@ -23,8 +24,7 @@ def reap(tickets: Tickets) -> tuple[list[int], list[Ended]]:
     """
     waiting, failed = [], []
     for number in _numbers(tickets, keys.WORKING):
-        if tickets.get(number) is None:
-            tickets.forget(number)
+        if _found(tickets, number) is None:
             continue
         execution = Execution.take_over(tickets, number)
         if execution is None:
@@ -50,16 +50,22 @@ def expire_old(tickets: Tickets) -> list[Ended]:
     """
     ended, now = [], now_in_redis(tickets.client)
     for number in _numbers(tickets, keys.TICKETS, now):
-        ticket = tickets.get(number)
-        if ticket is None:
-            tickets.forget(number)
-        elif now - ticket.created >= tickets.settings.task_lifetime and (one := expire(tickets, ticket)):
+        ticket = _found(tickets, number)
+        if ticket and now - ticket.created >= tickets.settings.task_lifetime and (one := expire(tickets, ticket)):
             ended.append(one)
     return ended
 
 
 def _numbers(tickets: Tickets, index: str, before: float | str = "+inf") -> list[int]:
     return [int(number) for number in cast(list[str], tickets.client.zrangebyscore(index, "-inf", before))]
+
+
+def _found(tickets: Tickets, number: int) -> Ticket | None:
+    """The ticket; one that is gone is forgotten, and one that only another version understands is let alone."""
+    ticket = tickets.get(number)
+    if ticket is None and not tickets.has(number):
+        tickets.forget(number)
+    return ticket
 
 
 def _given_up(vanished: int) -> Outcome:

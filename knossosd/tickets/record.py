@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from knossosd.tickets.understanding import understood
+
 
 class State(StrEnum):
     """The states of a ticket, as the wire protocol names them."""
@@ -45,9 +47,13 @@ class Ticket:
     ending: str = ""
 
     @classmethod
-    def from_hash(cls, number: int, fields: dict[str, str]) -> "Ticket":
-        """The ticket that Redis's hash `fields` describes. An older version may have written it: fields may be
-        missing."""
+    def from_hash(cls, number: int, fields: dict[str, str]) -> "Ticket | None":
+        """The ticket that Redis's hash `fields` describes; None when nobody here understands it. An older version may
+        have written it: fields may be missing."""
+        return understood(f"the record of ticket {number}", lambda: cls._read(number, fields))
+
+    @classmethod
+    def _read(cls, number: int, fields: dict[str, str]) -> "Ticket":
         return cls(
             number=number,
             state=State(fields["state"]),

@@ -4,7 +4,7 @@ import hashlib
 import json
 import secrets
 import string
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, cast
 
 import redis
@@ -160,6 +160,10 @@ class Tickets:
             case _:
                 return QuotaReached(f"More than {self.settings.tickets_at_once} conversions at once.")
 
+    def has(self, ticket: int) -> bool:
+        """Whether there is such a ticket, be it one that only another version understands."""
+        return bool(self.client.exists(keys.record(ticket)))
+
     def get(self, ticket: int) -> Ticket | None:
         """The ticket, or None when there is none (any more)."""
         fields = cast(dict[str, str], self.client.hgetall(keys.record(ticket)))
@@ -188,7 +192,8 @@ class Tickets:
             for number in numbers:
                 pipe.hgetall(keys.record(number))
             records = pipe.execute()
-        return [Ticket.from_hash(number, fields) for number, fields in zip(numbers, records, strict=True) if fields]
+        found = (Ticket.from_hash(number, fields) for number, fields in zip(numbers, records, strict=True) if fields)
+        return [ticket for ticket in found if ticket]
 
     def standings(self, numbers: Collection[int]) -> dict[int, Standing]:
         """How each of the tickets stands, all found in one trip; those that there are not (any more) are left out."""
@@ -204,6 +209,12 @@ class Tickets:
     def document(self, ticket: int) -> str | None:
         """The repo document that was submitted; None when the conversion has ended and is not dead."""
         return cast(str | None, self.client.get(keys.document(ticket)))
+
+    def documents(self) -> Iterator[str]:
+        """The documents that are still to be converted, or may be once more, one after the other."""
+        for number in cast(list[str], self.client.zrange(keys.TICKETS, 0, -1)):
+            if (document := self.document(int(number))) is not None:
+                yield document
 
     def result(self, ticket: int) -> str | None:
         """The generated document as JSON text; None when there is none."""
@@ -272,5 +283,5 @@ def _standing(number: int, fields: Sequence[str], rank: int | Literal[False]) ->
     """The standing that the script found: names and values of the record in turns, and how many are before it."""
     if not fields:
         return None
-    record = dict(zip(fields[::2], fields[1::2], strict=True))
-    return Standing(Ticket.from_hash(number, record), None if rank is False else rank + 1)
+    ticket = Ticket.from_hash(number, dict(zip(fields[::2], fields[1::2], strict=True)))
+    return Standing(ticket, None if rank is False else rank + 1) if ticket else None

@@ -19,6 +19,7 @@ import redis
 
 from knossosd.tickets import keys
 from knossosd.tickets.changes import Change
+from knossosd.tickets.understanding import understood
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +50,13 @@ class Living:
     silent: float = field(default=0.0, compare=False)
 
     @classmethod
-    def from_sign(cls, sign: str, silent: float) -> Self:
-        """The process that gave this sign; one of a newer version may say more than we understand."""
+    def from_sign(cls, sign: str, silent: float) -> Self | None:
+        """The process that gave this sign; one of a newer version may say more than we understand. None when we
+        understand too little."""
+        return understood("a sign of life", lambda: cls._read(sign, silent))
+
+    @classmethod
+    def _read(cls, sign: str, silent: float) -> Self:
         said = json.loads(sign)
         known = {one.name: said[one.name] for one in fields(cls) if one.name in said}
         return cls(**{**known, "silent": silent})
@@ -68,8 +74,8 @@ def living(client: redis.Redis) -> list[Living]:
     gone = [name for name, (sign, _) in zip(names, signs, strict=True) if sign is None]
     if gone:
         client.srem(keys.PROCESSES, *gone)
-    found = [Living.from_sign(sign, LIFETIME - max(left, 0) / 1000) for sign, left in signs if sign is not None]
-    return sorted(found, key=lambda one: (one.kind, one.since, one.pid))
+    found = (Living.from_sign(sign, LIFETIME - max(left, 0) / 1000) for sign, left in signs if sign is not None)
+    return sorted((one for one in found if one), key=lambda one: (one.kind, one.since, one.pid))
 
 
 class Heartbeat:

@@ -20,7 +20,7 @@ from gevent.event import Event as Signal
 
 from knossosd.tickets import events, keys
 from knossosd.tickets.connection import BLOCK
-from knossosd.tickets.events import BATCH, Batch, Now, Past, order_of
+from knossosd.tickets.events import Batch, Now, Past, order_of
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +131,9 @@ class Feed:
                 work()
             except redis.RedisError as error:
                 log.warning("the events cannot be read, trying again: %s", error)
-                gevent.sleep(PAUSE)
+            except Exception:  # the border of the greenlet: without it, nobody here would see anything any more
+                log.exception("the events cannot be read, trying again")
+            gevent.sleep(PAUSE)
 
     def _listen(self) -> None:
         with self.client.pubsub() as subscription:  # type: ignore[no-untyped-call]
@@ -159,13 +161,19 @@ class Feed:
                 raise
 
     def _hand_out(self, streams: Iterable[str]) -> None:
-        channels = {one: channel for one in streams if (channel := self._channels.get(keys.ticket_of(one)))}
+        channels = {one: channel for one in streams if (channel := self._channel_of(one))}
         if not channels:
             return
         cursors = {stream: channel.cursors[stream] for stream, channel in channels.items()}
-        for stream, last, news in events.behind(self.client, cursors):
-            channels[stream].cursors[stream] = last
-            for seat in list(channels[stream].seats):
-                seat.hear(news)
-            if isinstance(news, Batch) and len(news.events) == BATCH:
-                self._note([stream])  # there is more
+        for news in events.behind(self.client, cursors):
+            channel = channels[news.stream]
+            channel.cursors[news.stream] = news.last
+            if news.told:
+                for seat in list(channel.seats):
+                    seat.hear(news.told)
+            if news.more:
+                self._note([news.stream])
+
+    def _channel_of(self, stream: str) -> _Channel | None:
+        ticket = keys.ticket_of(stream)
+        return None if ticket is None else self._channels.get(ticket)

@@ -27,7 +27,7 @@ import redis
 from knossosd import parent
 from knossosd.privileges import open_private
 from knossosd.settings import VAR, Settings
-from knossosd.tickets.connection import connect, connect_once
+from knossosd.tickets.connection import connect_for_visitors, connect_once
 from knossosd.tickets.store import Tickets
 from knossosd.tickets.workers import Heartbeat
 from knossosd.web.app import make_app
@@ -62,7 +62,7 @@ def serve(settings: Settings) -> None:
     files = _allow_open_files()
     host, port = settings.api_listen
     listener, _lock = _listen(host, port)
-    client = connect(settings, "web")
+    client = connect_for_visitors(settings, "web")
     _wait_for(client)
     feed = Feed(client)
     app = make_app(settings, Tickets(client, settings), tasks.wake, feed)

@@ -170,6 +170,13 @@ def test_programs_that_cannot_start_say_why_in_one_line(tmp_path: Path) -> None:
             assert "Traceback" not in done.stderr
 
 
+def test_the_doctor_does_not_tell_the_password_of_redis(tmp_path: Path) -> None:
+    (tmp_path / "settings.py").write_text("REDIS = 'redis://user:SeCrEt@127.0.0.1:1/0'\n")
+    told = verb("doctor", settings=str(tmp_path / "settings.py")).stdout
+    assert "redis://…@127.0.0.1:1/0" in told
+    assert "SeCrEt" not in told
+
+
 def test_the_doctor_says_what_to_do(tmp_path: Path) -> None:
     broken = written(tmp_path / "broken.py", "API_KYES = ()")
     done = verb("doctor", settings=broken)

@@ -5,10 +5,13 @@ import time
 from pathlib import Path
 
 import pytest
+import redis
 
 from knossosd.conversion.cache import Cache
 from knossosd.conversion.digest import digest_file
 from knossosd.conversion.store import Store
+from knossosd.settings import load
+from knossosd.tickets.store import Tickets
 from tests.checkouts import wait_until
 from tests.cli.test_app import verb
 
@@ -50,9 +53,9 @@ ALL = {".cache": 1, ".store": 3, "mod": 1, "up": 1}
 
 
 @pytest.fixture
-def greedy(tmp_path: Path) -> Installation:
+def greedy(tmp_path: Path, valkey: str, redis_client: redis.Redis) -> Installation:
     """An installation that keeps as little as possible."""
-    found = Installation(tmp_path, CACHE_SIZE=1, STORE_PROTECTION=0, UPLOAD_LIFETIME=1)
+    found = Installation(tmp_path, CACHE_SIZE=1, STORE_PROTECTION=0, UPLOAD_LIFETIME=1, REDIS=valkey)
     wait_until(lambda: time.time() - found.upload.stat().st_ctime > 1, "the upload is old")
     return found
 
@@ -74,6 +77,25 @@ def test_tidying_tells_first_and_removes_then(greedy: Installation) -> None:
     assert greedy.tell("tidy") == would.replace("Would remove", "Removed")
     assert greedy.files() == {".store": 1, "mod": 1}
     assert "Removed 0 unused uploads: 0 bytes." in greedy.tell("tidy")
+
+
+def test_an_upload_stays_as_long_as_a_ticket_names_it(greedy: Installation, redis_client: redis.Redis) -> None:
+    tickets = Tickets(redis_client, load(greedy.settings))
+    receipt = tickets.create(f'"http://m.example/up/{greedy.upload.name}"', title="")
+    assert "Would remove 0 unused uploads: 0 bytes." in greedy.tell("tidy", "--dry-run")
+    assert "Removed 0 unused uploads: 0 bytes." in greedy.tell("tidy")
+    tickets.forget(receipt.ticket)
+    assert "Removed 1 unused uploads: 1 bytes." in greedy.tell("tidy")
+
+
+def test_without_redis_the_rest_is_tidied(greedy: Installation) -> None:
+    with greedy.settings.open("a") as file:
+        file.write("REDIS = 'unix:///nobody/is/there'\n")
+    done = verb("tidy", settings=str(greedy.settings))
+    assert done.returncode == 0
+    assert "Removed 0 unused uploads: 0 bytes.\nRemoved 2 records" in done.stdout
+    assert done.stderr.startswith("Redis cannot be reached, so no upload is removed: ")
+    assert greedy.upload.exists()
 
 
 def test_what_is_protected_or_young_stays(tmp_path: Path) -> None:

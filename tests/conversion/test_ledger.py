@@ -59,9 +59,7 @@ def test_a_content_is_the_published_one_when_all_that_is_known_agrees(record: Pu
     assert record.is_of(Digest(1, "m", "s")) is fits
 
 
-@pytest.mark.parametrize(
-    "content", ["", "{", "[]", '{"sha256": "x"}', '{"sha256": "x", "names": [], "urls": [], "new": 1}']
-)
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"sha256": "x"}', '{"sha256": "x", "names": 5, "urls": []}'])
 def test_a_record_that_cannot_be_read_is_left_out_and_written_anew(ledger: Ledger, content: str) -> None:
     ledger.update(SHA256, lambda new: new.with_names("a"))
     [path] = ledger.folder.glob("??/*.json")
@@ -70,6 +68,16 @@ def test_a_record_that_cannot_be_read_is_left_out_and_written_anew(ledger: Ledge
     assert list(ledger.all()) == []
     ledger.update(SHA256, lambda new: new.with_names("b"))
     assert ledger.find(SHA256) == Published(SHA256, names=("b",))
+
+
+def test_what_a_newer_version_says_as_well_costs_nothing_of_the_rest(ledger: Ledger) -> None:
+    """Neither links nor names could be found out again."""
+    record = Published(SHA256, 5, "md5", ("a",), ("https://host.example/a",), 12.5)
+    ledger.update(SHA256, lambda _: record)
+    [path] = ledger.folder.glob("??/*.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "signed_by": "somebody"}))
+    assert ledger.find(SHA256) == record
+    assert ledger.update(SHA256, lambda known: known.with_names("b")).urls == record.urls
 
 
 def test_a_change_that_fails_changes_nothing_and_lets_go(ledger: Ledger) -> None:

@@ -20,7 +20,7 @@ from knossosd.conversion.ledger import Published
 from knossosd.conversion.observer import Cancelled
 from knossosd.conversion.store import Store
 from knossosd.conversion.verification import Busy
-from knossosd.settings import CHECKOUT, Settings
+from knossosd.settings import CHECKOUT, DAY, Settings
 from tests import hosts
 from tests.conversion.mirrors import World, damage, outcomes
 from tests.hosts import Host, Request, serves
@@ -49,7 +49,7 @@ def world(tmp_path: Path) -> World:
 def test_a_sound_mirror_is_read_and_nothing_is_told(world: World) -> None:
     world.publish(CORE)
     world.mirror.ledger.update(digest_bytes(CORE).sha256, lambda known: Published(known.sha256, names=known.names))
-    before = time.time()
+    before = world.mirror.ledger.now()
     assert world.verify() == []
     assert world.record(CORE).verified >= before
     assert (world.record(CORE).size, world.record(CORE).md5) == (len(CORE), digest_bytes(CORE).md5)
@@ -263,7 +263,7 @@ def test_what_was_published_before_there_were_records_gets_one(world: World) -> 
     names = [world.publish(CORE), world.publish(CORE, "mod/2.0.0/core.7z")]
     world.mirror.ledger.update(digest_bytes(CORE).sha256, lambda known: Published(known.sha256))
     assert list(world.mirror.ledger.all()) == []
-    before = time.time()
+    before = world.mirror.ledger.now()
     assert world.verify() == []
     record = world.record(CORE)
     assert record.verified >= before
@@ -351,6 +351,16 @@ def test_what_was_not_verified_for_the_longest_time_is_read_first(world: World) 
     assert turns(world, 1) == found[4:]
     assert turns(world, 1) == found[:1]
     assert turns(world, 0) == []
+
+
+def test_what_a_wrong_clock_has_stamped_has_its_turn_all_the_same(world: World) -> None:
+    """Else everything else would be read again and again before it, for years."""
+    found = contents(world, 4)
+    stamped, next_year = digest_bytes(found[2]).sha256, world.mirror.ledger.now() + 366 * DAY
+    world.mirror.ledger.update(stamped, lambda known: replace(known, verified=next_year))
+    assert turns(world, 10) == [found[2]]
+    assert world.record(found[2]).verified < next_year
+    assert turns(world, 20) == found[:2]
 
 
 def test_what_has_no_record_and_what_a_look_shows_to_be_damaged_comes_before(world: World) -> None:

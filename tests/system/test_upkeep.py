@@ -1,5 +1,6 @@
 """What the upkeep consumer does by itself, asked for at once instead of at night."""
 
+import json
 import sys
 import threading
 import time
@@ -107,6 +108,28 @@ def test_an_upload_that_nobody_used_goes_and_what_was_published_stays(tmp_path: 
         assert len(list(published.iterdir())) == 1
 
 
+def test_an_upload_is_there_for_a_ticket_that_waits_longer_than_it_is_kept(tmp_path: Path) -> None:
+    content = archives.pack(tmp_path / "core.7z", archives.SAMPLE)
+    with checkouts.checkout(UPLOAD_LIFETIME=1) as installation:
+        installation.start_supervisor()
+        installation.supervisorctl("stop", "worker")
+        send = (sys.executable, "knossosd.py", "upload", str(content), "--server", installation.url)
+        link = installation.run("env", f"KNOSSOSD_KEY={checkouts.KEY}", *send).stdout.strip()
+        ticket, token = installation.submit(a_document(link))
+        [upload] = (installation.folder / "var" / "mirror" / "uploads").iterdir()
+        wait_until(lambda: time.time() - upload.stat().st_ctime > 1, "the upload is old")
+
+        def sweeps() -> int:
+            return installation.logs().count('"message": "knossosd.tasks.sweep: ')
+
+        before = sweeps()
+        ask_for(installation, "sweep")
+        wait_until(lambda: sweeps() > before, "it was swept")
+        installation.supervisorctl("start", "worker")
+        outcome = installation.outcome(ticket, token)
+    assert outcome["success"], outcome
+
+
 def test_a_sweep_without_end_takes_one_thread_only(valkey: str) -> None:
     """Or there would be none left, after an hour of a disk that hangs, for tickets and webhooks."""
     program = """if True:
@@ -121,6 +144,26 @@ def test_a_sweep_without_end_takes_one_thread_only(valkey: str) -> None:
     with checkouts.checkout(REDIS=valkey) as installation:
         swept = installation.run(sys.executable, "-c", program)
     assert swept.stdout.splitlines() == ["None", "StoreSize(contents=0, size=0)"], swept.stderr
+
+
+def test_a_site_that_is_being_told_when_everything_stops_is_told_once(
+    own_installation: Checkout, mirror: World, host: Host
+) -> None:
+    """Its answer comes after the others have left; were it not noted, the site would be told again."""
+    begun = threading.Event()
+
+    def takes_its_time(request: Request) -> None:
+        begun.set()
+        request.server.stopping.wait(4)
+        request.answer(200)
+
+    hook = host.link("/hook", takes_its_time)
+    own_installation.submit(a_document(f"http://127.0.0.1:{host.server_port}/core.7z"), webhook=hook)
+    assert begun.wait(30)
+    own_installation.supervisorctl("stop", "all")
+    own_installation.supervisorctl("start", "redis")
+    [delivery] = json.loads(own_installation.verb("webhooks", "list", "--json").stdout)
+    assert (delivery["state"], delivery["attempts"]) == ("delivered", 1)
 
 
 def test_what_upkeep_ends_and_delivers_stands_in_its_log(host: Host) -> None:

@@ -28,7 +28,7 @@ def two() -> Iterator[Checkout]:
     """An installation with a second upkeep consumer, in which nobody converts."""
     with checkouts.checkout(WEBHOOK_TIMEOUT=20) as copy:
         copy.start_supervisor()
-        copy.supervisorctl("stop", "knossosd:worker")
+        copy.supervisorctl("stop", "worker")
         log = (copy.folder / "var" / "log" / "second.log").open("w")
         copy.start("huey_consumer", "knossosd.tasks.upkeep", "-k", "thread", "-w", "2", stdout=log, stderr=log)
         log.close()
@@ -192,7 +192,7 @@ def test_an_attempt_whose_couriers_are_killed_is_made_again_with_the_same_id(hos
     site = Site(hosts.one_after_the_other(lambda _: held.wait(20) and None, hosts.says(200)))
     with checkouts.checkout() as installation:
         installation.start_supervisor()
-        installation.supervisorctl("stop", "knossosd:worker")
+        installation.supervisorctl("stop", "worker")
         ticket, _ = ended(installation, host.link("/hook", site))
         wait_until(lambda: site.came, "the site is told")
         [upkeep] = upkeeps(installation)

@@ -279,7 +279,7 @@ def test_events_are_read_behind_an_id_and_live(tickets: Tickets, receipt: Receip
     assert first.order < rest[0].order < rest[1].order
     cursors = {keys.events(receipt.ticket): rest[0].id, keys.now(receipt.ticket): events.BEGINNING}
     execution.progress(Snapshot(0.5, ()))
-    found = {stream: (last, news) for stream, last, news in events.behind(tickets.client, cursors)}
+    found = {news.stream: (news.last, news.told) for news in events.behind(tickets.client, cursors)}
     last, news = found[keys.events(receipt.ticket)]
     assert isinstance(news, events.Batch)
     assert (last, news.events) == (rest[1].id, (rest[1],))

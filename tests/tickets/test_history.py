@@ -120,3 +120,12 @@ def test_every_change_is_told(tickets: Tickets) -> None:
         assert Change.TICKETS in changes(tickets.client, subscription)
         tickets.forget(receipt.ticket)
         assert changes(tickets.client, subscription) == {Change.TICKETS, Change.DELIVERIES}
+
+
+def test_an_entry_that_only_another_version_understands_hides_no_other(tickets: Tickets, receipt: Receipt) -> None:
+    claimed(tickets, receipt).finish(Outcome(errors=(BROKEN,)))
+    written = tickets.client.hget(keys.OUTCOMES, str(receipt.ticket))
+    assert written
+    tickets.client.hset(keys.OUTCOMES, mapping={"5": f'{written[:-1]}, "more"]', "6": "{}"})
+    tickets.client.zadd(keys.FAILED, {"5": 1.0, "6": 2.0})
+    assert {entry.number for entry in latest(tickets.client)} == {receipt.ticket, 5}

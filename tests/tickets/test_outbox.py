@@ -6,6 +6,7 @@ import pytest
 import redis
 
 from knossosd.faults import Code, Finding
+from knossosd.settings import DAY
 from knossosd.tickets import keys
 from knossosd.tickets.ending import Outcome
 from knossosd.tickets.outbox import (
@@ -229,3 +230,44 @@ def test_the_latest_deliveries_are_found_alone(tickets: Tickets, outbox: Outbox)
         assert ended is not None
         ids.append(ended.delivery)
     assert [delivery.id for delivery in outbox.latest(3)] == ids[:0:-1]
+
+
+def test_a_delivery_that_only_another_version_understands_hides_no_other(
+    outbox: Outbox, delivery_id: str, redis_client: redis.Redis
+) -> None:
+    redis_client.hset(keys.delivery("other"), mapping={"state": "postponed"})
+    redis_client.zadd(keys.DELIVERIES, {"other": 1.0})
+    assert outbox.get("other") is None
+    assert [delivery.id for delivery in outbox.all()] == [delivery_id]
+    assert [delivery.id for delivery in outbox.latest(5)] == [delivery_id]
+
+
+def test_a_delivery_that_is_gone_is_not_due_for_ever(
+    outbox: Outbox, delivery_id: str, redis_client: redis.Redis
+) -> None:
+    """Nobody came for longer than it is remembered."""
+    redis_client.zadd(keys.OUTBOX, {"gone": 1.0})
+    assert outbox.due() == ["gone", delivery_id]
+    outbox.trim()
+    assert outbox.due() == [delivery_id]
+
+
+def test_an_attempt_is_under_way_until_it_is_noted_or_nobody_can_be_at_it(
+    redis_client: redis.Redis, clock: Clock, delivery_id: str
+) -> None:
+    outbox = Outbox(redis_client, 10, now=clock, jitter=lambda: 1)
+    begun = clock.now
+    assert outbox.under_way(begun + 1) == 0
+    delivery = outbox.take(delivery_id)
+    assert delivery is not None
+    assert outbox.under_way(begun + 1) == 1
+    assert outbox.under_way(begun - 1) == 0, "that one was begun later"
+    clock.now += 11
+    assert outbox.under_way(begun + 1) == 1
+    outbox.note(delivery, "failed", state=WAITING)
+    assert outbox.under_way(begun + 1) == 0
+    clock.now += DAY
+    assert outbox.take(delivery_id) is not None
+    assert outbox.under_way(clock.now) == 1
+    clock.now += 13
+    assert outbox.under_way(clock.now) == 0, "whoever took it has vanished"

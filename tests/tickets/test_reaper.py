@@ -1,5 +1,6 @@
 """Tickets that nobody sees to any more."""
 
+import pytest
 import redis
 
 from knossosd.settings import Settings
@@ -109,3 +110,28 @@ def test_a_ticket_is_as_old_as_its_record_says(tickets: Tickets, receipt: Receip
     tickets.client.zadd(keys.TICKETS, {str(receipt.ticket): 1.0})
     assert expire_old(tickets) == []
     assert found(tickets, receipt).state is State.WAITING
+
+
+@pytest.mark.parametrize(
+    "fields", [{"state": "PAUSED", "time": 1, "created": 1, "title": "", "token": "x"}, {"x": "y"}]
+)
+def test_a_ticket_that_only_another_version_understands_is_let_alone_and_stops_no_other(
+    tickets: Tickets, receipt: Receipt, fields: dict[str, str | int], caplog: pytest.LogCaptureFixture
+) -> None:
+    """As after a downgrade: it may be upgraded again before that ticket's time is over."""
+    number, client = 4711, tickets.client
+    client.hset(keys.record(number), mapping=fields)
+    for index in (keys.TICKETS, keys.QUEUE, keys.WORKING):
+        client.zadd(index, {str(number): 1})
+    claimed(tickets, receipt)
+    vanish(tickets, receipt)
+    assert reap(tickets) == ([receipt.ticket], [])
+    assert expire_old(tickets) == []
+    assert tickets.get(number) is None
+    assert [ticket.number for ticket in tickets.all()] == [receipt.ticket]
+    assert list(tickets.standings([number, receipt.ticket])) == [receipt.ticket]
+    assert client.hgetall(keys.record(number)) == {name: str(value) for name, value in fields.items()}
+    assert client.zscore(keys.TICKETS, str(number)) == 1
+    told = [record.message for record in caplog.records if "ticket 4711" in record.message]
+    assert len(told) == 1
+    assert told[0].startswith("the record of ticket 4711 cannot be understood")

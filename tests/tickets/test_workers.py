@@ -54,6 +54,13 @@ def test_a_process_lives_until_it_says_that_it_ends(redis_client: redis.Redis) -
     assert redis_client.dbsize() == 0
 
 
+def test_a_sign_that_nobody_understands_hides_no_other(redis_client: redis.Redis) -> None:
+    redis_client.set(keys.process("other"), '{"kind": "worker"}', px=int(LIFETIME * 1000))
+    redis_client.sadd(keys.PROCESSES, "other")
+    with beating(redis_client):
+        assert [process.since for process in living(redis_client)] == [1000.5]
+
+
 def test_a_worker_shows_its_ticket(redis_client: redis.Redis) -> None:
     def at_work() -> list[int | None]:
         return [process.ticket for process in living(redis_client)]

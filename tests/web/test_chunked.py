@@ -224,6 +224,20 @@ def test_an_upload_whose_files_are_gone_begins_anew(client: Client, finisher: Fi
     client.give_up(fresh)
 
 
+def test_an_upload_waits_for_a_disk_that_is_not_there(client: Client, finisher: Finisher) -> None:
+    """The host that finishes it may be one where the mirror is not mounted."""
+    content = MAGIC + b"elsewhere"
+    upload = client.begin(content)
+    assert client.send(upload, 0, content)[0] == 200
+    client.ask("POST", f"/{upload['id']}/finish")
+    elsewhere = finisher.files.folder.rename(finisher.files.folder.with_name("elsewhere"))
+    finisher.run()
+    assert client.ask("GET", f"/{upload['id']}")[1]["state"] == "FINISHING"
+    elsewhere.rename(finisher.files.folder)
+    finisher.run()
+    assert client.ask("GET", f"/{upload['id']}")[1]["state"] == "DONE"
+
+
 def test_a_file_that_was_uploaded_already_need_not_be_sent_unless_it_is_gone(
     web: Checkout, client: Client, finisher: Finisher
 ) -> None:

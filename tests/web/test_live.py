@@ -11,6 +11,7 @@ import pytest
 import websocket
 
 from knossosd.conversion.observer import FileProgress, Level, Snapshot, Stage
+from knossosd.tickets import keys
 from knossosd.tickets.ending import Outcome
 from knossosd.tickets.execution import MAX_LOG_LINES, Execution
 from knossosd.tickets.store import Receipt, Tickets
@@ -128,6 +129,32 @@ def test_a_senseless_place_is_the_beginning(web: Checkout, receipt: Receipt, exe
     execution.log(Level.INFO, "one")
     with watching(web, receipt.ticket, after=after) as watcher:
         assert watcher.next()[1] == ["INFO: one"]
+
+
+def test_an_event_of_another_form_costs_nobody_the_others(
+    web: Checkout, tickets: Tickets, receipt: Receipt, execution: Execution
+) -> None:
+    """As a worker of another version may tell it, while watchers of many tickets are there, and before."""
+    other = tickets.create("{}", title="t")
+
+    def tell_otherwise() -> None:
+        for stream in keys.streams(receipt.ticket):
+            tickets.client.xadd(stream, {"kind": "new"})
+            tickets.client.publish(keys.NEWS, stream)
+        for news in ("knossosd:ticket:x:events", "of another kind", keys.streams(receipt.ticket)[0]):
+            tickets.client.publish(keys.NEWS, news)
+
+    tell_otherwise()
+    with watching(web, receipt.ticket) as watcher, watching(web, other.ticket) as neighbour:
+        execution.log(Level.INFO, "1")
+        watcher.until("log_message")
+        tell_otherwise()
+        claimed(tickets, other).log(Level.INFO, "begun")
+        execution.log(Level.INFO, "2")
+        watcher.until("log_message")
+        assert watcher.lines == ["INFO: 1", "INFO: 2"]
+        assert neighbour.next()[1] == ["The task is queued, please wait..."]
+        assert neighbour.next()[1] == ["INFO: begun"]
 
 
 def test_progress_is_the_newest_and_has_no_id(web: Checkout, receipt: Receipt, execution: Execution) -> None:

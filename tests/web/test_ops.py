@@ -6,6 +6,7 @@ import signal
 import subprocess
 import tempfile
 import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -112,6 +113,9 @@ def test_it_is_not_ready_without_redis_but_alive(how: signal.Signals) -> None:
                 assert told["checks"]["workers"] == {"ok": False, "living": None}
                 assert told["checks"]["disk"]["ok"]
                 assert copy.get("/healthz") == {"alive": True}
+                with pytest.raises(urllib.error.HTTPError) as refused:  # instead of letting everybody hang, too
+                    urllib.request.urlopen(f"{copy.url}/api/converter/get_status/5", timeout=60)
+                assert refused.value.code == 503
         finally:
             server.kill()
             server.wait()
