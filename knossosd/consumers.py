@@ -56,7 +56,10 @@ class Queue(RedisHuey):  # type: ignore[misc]
 
     def read_periodic(self, timestamp: datetime | None) -> list[Task]:
         """The recurring tasks that it is our turn to do. While Redis is away there are none: they could not be put into
-        the queue either."""
+        the queue either.
+
+        A turn is over when the last look before the next time begins, so nothing is done less often than it should.
+        """
         try:
             return [
                 task

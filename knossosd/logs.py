@@ -57,7 +57,7 @@ def set_up(program: str) -> None:
     )  # a host's odd headers would be a traceback each time
     logging.captureWarnings(True)
     sys.excepthook = _uncaught
-    sys.unraisablehook = lambda ignored: _uncaught(ignored.exc_type, ignored.exc_value, ignored.exc_traceback)
+    sys.unraisablehook = _ignored
     threading.excepthook = lambda thrown: _uncaught(thrown.exc_type, thrown.exc_value, thrown.exc_traceback)
 
 
@@ -148,6 +148,12 @@ def _clean(text: str) -> str:
 def _width(text: str) -> int:
     """The bytes that are written for it."""
     return len(json.dumps(text))
+
+
+def _ignored(ignored: "sys.UnraisableHookArgs") -> None:
+    """What a destructor lets out: nobody can catch it, and nothing ends for it."""
+    error = ignored.exc_value or ignored.exc_type()
+    log.error("%s was ignored", ignored.exc_type.__name__, exc_info=(ignored.exc_type, error, ignored.exc_traceback))
 
 
 def _uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:

@@ -197,6 +197,8 @@ def sweep() -> None:
                 size, paths = sum(one.size for one in gone), examples([str(one.path) for one in gone])
                 log.info("removed %d %s, %d bytes: %s", len(gone), what, size, paths)
         _statistics().note_store(StoreSize(*Store(settings.store_path).extent()))
+    except OSError as error:
+        log.error("what does not stay could not be removed: %s", error)
     finally:
         _sweeping.release()
 
@@ -214,6 +216,8 @@ def verify() -> None:
                 log.error("%s", damage)
         except verification.Busy:
             log.info("the mirror is being verified already")
+        except OSError as error:
+            log.error("the mirror cannot be verified: %s", error)
         else:
             log.info("verified %d published files, %d bytes", mirror.examined, mirror.reader.size)
 

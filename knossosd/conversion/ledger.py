@@ -96,7 +96,6 @@ class Ledger:
     def now(self) -> float:
         """The time by the clock of the file system, which all hosts share."""
         self.make()
-        self.make()
         return clock_of(self.folder)()
 
     def update(self, sha256: str, change: Callable[[Published], Published]) -> Published:

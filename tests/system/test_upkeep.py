@@ -146,6 +146,19 @@ def test_a_sweep_without_end_takes_one_thread_only(valkey: str) -> None:
     assert swept.stdout.splitlines() == ["None", "StoreSize(contents=0, size=0)"], swept.stderr
 
 
+def test_a_disk_that_fails_is_told_in_one_line_each(valkey: str) -> None:
+    program = "from knossosd import logs, tasks; logs.set_up('x'); tasks.sweep.call_local(); tasks.verify.call_local()"
+    with checkouts.checkout(REDIS=valkey) as installation:
+        (installation.folder / "var").mkdir(exist_ok=True)
+        (installation.folder / "var" / "mirror").write_text("where a folder should be")
+        done = installation.run(sys.executable, "-c", program)
+    assert done.returncode == 0, done.stderr
+    swept, verified = [json.loads(line) for line in done.stderr.splitlines()]
+    assert swept["message"].startswith("what does not stay could not be removed: ")
+    assert verified["message"].startswith("the mirror cannot be verified: ")
+    assert {swept["level"], verified["level"]} == {"ERROR"}
+
+
 def test_a_site_that_is_being_told_when_everything_stops_is_told_once(
     own_installation: Checkout, mirror: World, host: Host
 ) -> None:
