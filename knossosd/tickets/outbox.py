@@ -15,9 +15,11 @@ from typing import Any, cast
 import redis
 
 from knossosd.settings import DAY, HOUR
-from knossosd.tickets import keys, scripts
+from knossosd.tickets import keys
+from knossosd.tickets.changes import Change, told
 from knossosd.tickets.connection import now_in_redis
 from knossosd.tickets.measures import Attempt, attempt_field
+from knossosd.tickets.scripts import LENGTHEN, MEASURE, NOTE_IN_LOG
 from knossosd.tickets.understanding import understood
 
 PATIENCE = DAY
@@ -40,6 +42,63 @@ TICK = 1.0
 
 AT_ONCE = 10_000
 """Deliveries that are looked at in one go: so many that one site which hangs hides no other."""
+
+TAKE_DELIVERY = f"""
+-- keys: delivery, outbox; arguments: delivery id, now, until when nobody else takes it
+local due = redis.call('ZSCORE', KEYS[2], ARGV[1])
+if not due or tonumber(due) > tonumber(ARGV[2]) then return 0 end
+if redis.call('HGET', KEYS[1], 'state') ~= 'waiting' then
+    redis.call('ZREM', KEYS[2], ARGV[1])
+    return 0
+end
+redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
+{told(Change.DELIVERIES)}
+return redis.call('HINCRBY', KEYS[1], 'attempts', 1)
+"""
+
+NOTE_DELIVERY = f"""
+-- keys: delivery, outbox, totals, slot;
+-- arguments: delivery id, number of the attempt, what came of it, its entry in the log, now, seconds for which it is
+-- tried, first pause, longest pause, what a pause is multiplied with, pause that the site asks for, and what is counted
+-- by the state in the end
+{MEASURE}
+{NOTE_IN_LOG}
+local state, attempts, noted, created, earlier =
+    unpack(redis.call('HMGET', KEYS[1], 'state', 'attempts', 'noted', 'created', 'earlier'))
+if noted == ARGV[2] then return 1 end
+if state ~= 'waiting' then return 0 end
+-- Who was silent for so long that somebody else took it can still say that there has to be no other attempt.
+if attempts ~= ARGV[2] and ARGV[3] ~= 'delivered' then return 0 end
+state = ARGV[3]
+if state == 'waiting' and ARGV[5] - created > tonumber(ARGV[6]) then state = 'given up' end
+redis.call('HSET', KEYS[1], 'state', state, 'noted', ARGV[2])
+note_in_log(KEYS[1], ARGV[4])
+measure(KEYS[3], KEYS[4], {{[cjson.decode(ARGV[11])[state]] = 1}}, {{}})
+{told(Change.DELIVERIES)}
+if state == 'waiting' then
+    local pause = math.min(ARGV[7] * 2 ^ (attempts - (earlier or 0) - 1), ARGV[8]) * ARGV[9]
+    redis.call('ZADD', KEYS[2], ARGV[5] + math.max(pause, ARGV[10]), ARGV[1])
+else
+    redis.call('ZREM', KEYS[2], ARGV[1])
+end
+return 1
+"""
+
+REDELIVER = f"""
+-- keys: delivery, outbox, deliveries; arguments: delivery id, now, lifetime in milliseconds
+{LENGTHEN}
+local attempts, noted = unpack(redis.call('HMGET', KEYS[1], 'attempts', 'noted'))
+if not attempts then return 0 end
+local due = redis.call('ZSCORE', KEYS[2], ARGV[1])
+local is_under_way = due and tonumber(due) > tonumber(ARGV[2]) and attempts ~= (noted or '0')
+-- An attempt that is under way is the first of the new ones: nobody else may take the delivery beside it.
+if not is_under_way then redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1]) end
+redis.call('HSET', KEYS[1], 'state', 'waiting', 'created', ARGV[2], 'earlier', attempts - (is_under_way and 1 or 0))
+redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
+for _, key in ipairs(KEYS) do lengthen(key, ARGV[3]) end
+{told(Change.DELIVERIES)}
+return 1
+"""
 
 
 class DeliveryState(StrEnum):
@@ -120,7 +179,7 @@ class Outbox:
         """Take a delivery to make an attempt. None when it is not due, or somebody else has it."""
         names = (keys.delivery(delivery_id), keys.OUTBOX)
         now = self._now()
-        if not self._client.eval(scripts.TAKE_DELIVERY, 2, *names, delivery_id, now, now + self._hold):
+        if not self._client.eval(TAKE_DELIVERY, 2, *names, delivery_id, now, now + self._hold):
             return None
         return self.get(delivery_id)
 
@@ -169,7 +228,7 @@ class Outbox:
             after,
             json.dumps({state.value: attempt_field(attempt) for state, attempt in COUNTED_AS.items()}),
         ]
-        self._client.eval(scripts.NOTE_DELIVERY, len(names), *names, *arguments)
+        self._client.eval(NOTE_DELIVERY, len(names), *names, *arguments)
 
     def get(self, delivery_id: str) -> Delivery | None:
         """The delivery, None when there is none (any more)."""
@@ -197,7 +256,7 @@ class Outbox:
         there is none (any more)."""
         names = (keys.delivery(delivery_id), keys.OUTBOX, keys.DELIVERIES)
         arguments: list[Any] = [delivery_id, self._now(), LIFETIME * 1000]
-        return bool(self._client.eval(scripts.REDELIVER, len(names), *names, *arguments))
+        return bool(self._client.eval(REDELIVER, len(names), *names, *arguments))
 
     def trim(self) -> None:
         """Forget the deliveries that are remembered no longer, and those that nobody came to make within that time."""
