@@ -4,9 +4,11 @@ from typing import Any
 
 import redis
 from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.exceptions import MasterDownError
 from redis.retry import Retry
 
 from knossosd.settings import Settings
+from knossosd.tickets import keys
 
 BLOCK = 5.0
 """Seconds that a blocking read waits at most, well below the socket's time limit."""
@@ -17,6 +19,10 @@ RETRIES = 8
 
 CONNECTIONS = 50
 """Connections of one process. Who comes when all are in use waits for one: a crowd must not be sent away."""
+
+PASSING = redis.OutOfMemoryError, redis.ReadOnlyError, MasterDownError
+PASSING_CODES = "MISCONF", "NOREPLICAS", "BUSY"
+"""Answers to a command that the server will take at another time; redis-py has no classes for the latter."""
 
 GLANCE = 2.0
 """Seconds that somebody waits who only wants to know whether the server is there."""
@@ -55,6 +61,23 @@ def connection_pool(settings: Settings, name: str, **options: Any) -> redis.Conn
         health_check_interval=30,
         **options,
     )
+
+
+def is_passing(error: redis.RedisError) -> bool:
+    """Whether the server is to blame and not the command, which it may take later: it is away, its disk or its memory
+    is full, or it follows another one."""
+    return (
+        not isinstance(error, redis.ResponseError) or isinstance(error, PASSING) or str(error).startswith(PASSING_CODES)
+    )
+
+
+def refusal_of_writes(client: redis.Redis) -> str | None:
+    """Why the server, which answers, takes nothing in; None when it does. Raises `RedisError` when it is away."""
+    try:
+        client.set(keys.PROBE, "", px=1000)
+    except redis.ResponseError as error:
+        return str(error)
+    return None
 
 
 def now_in_redis(client: redis.Redis) -> float:

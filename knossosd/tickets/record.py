@@ -6,6 +6,10 @@ from enum import StrEnum
 from typing import Any
 
 
+class Unreadable(ValueError):
+    """This is no record of a ticket: somebody has meddled with it."""
+
+
 class State(StrEnum):
     """The states of a ticket, as the wire protocol names them."""
 
@@ -46,8 +50,15 @@ class Ticket:
 
     @classmethod
     def from_hash(cls, number: int, fields: dict[str, str]) -> "Ticket":
-        """The ticket that Redis's hash `fields` describes. An older version may have written it: fields may be
-        missing."""
+        """The ticket that Redis's hash `fields` describes. An older version may have written it: some of the fields
+        may be missing. Raises `Unreadable`."""
+        try:
+            return cls._from_hash(number, fields)
+        except (KeyError, ValueError, TypeError) as error:
+            raise Unreadable(f"the record of ticket {number} cannot be read: {error!r}") from error
+
+    @classmethod
+    def _from_hash(cls, number: int, fields: dict[str, str]) -> "Ticket":
         return cls(
             number=number,
             state=State(fields["state"]),

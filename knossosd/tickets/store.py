@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import secrets
 import string
 from collections.abc import Callable, Collection, Sequence
@@ -13,7 +14,9 @@ from knossosd.settings import HOUR, Settings
 from knossosd.tickets import history, keys, scripts
 from knossosd.tickets.changes import Change
 from knossosd.tickets.connection import now_in_redis
-from knossosd.tickets.record import State, Ticket
+from knossosd.tickets.record import State, Ticket, Unreadable
+
+log = logging.getLogger(__name__)
 
 TICKET_LIMIT = 2**53
 """Old clients format ticket numbers with %d and JavaScript holds them in a double."""
@@ -154,9 +157,8 @@ class Tickets:
                 return QuotaReached(f"More than {self.settings.tickets_at_once} conversions at once.")
 
     def get(self, ticket: int) -> Ticket | None:
-        """The ticket, or None when there is none (any more)."""
-        fields = cast(dict[str, str], self.client.hgetall(keys.record(ticket)))
-        return Ticket.from_hash(ticket, fields) if fields else None
+        """The ticket, or None when there is none (any more). A record that cannot be read is none."""
+        return _read(ticket, cast(dict[str, str], self.client.hgetall(keys.record(ticket))))
 
     def all(self) -> list[Ticket]:
         """Every ticket, oldest first."""
@@ -181,7 +183,7 @@ class Tickets:
             for number in numbers:
                 pipe.hgetall(keys.record(number))
             records = pipe.execute()
-        return [Ticket.from_hash(number, fields) for number, fields in zip(numbers, records, strict=True) if fields]
+        return [found for number, fields in zip(numbers, records, strict=True) if (found := _read(number, fields))]
 
     def standings(self, numbers: Collection[int]) -> dict[int, Standing]:
         """How each of the tickets stands, all found in one trip; those that there are not (any more) are left out."""
@@ -223,7 +225,7 @@ class Tickets:
             keys.FAILED,
         ]
         now, lifetime = self.now(), self.settings.task_lifetime
-        arguments: list[Any] = [number, now, lifetime + GRACE, now + lifetime, ticket.ending]
+        arguments: list[Any] = [number, now, lifetime + GRACE, now + lifetime]
         return bool(self.client.eval(scripts.RETRY, len(names), *names, *arguments))
 
     def forget(self, number: int) -> None:
@@ -251,5 +253,14 @@ def _standing(number: int, fields: Sequence[str], rank: int | Literal[False]) ->
     """The standing that the script found: names and values of the record in turns, and how many are before it."""
     if not fields:
         return None
-    record = dict(zip(fields[::2], fields[1::2], strict=True))
-    return Standing(Ticket.from_hash(number, record), None if rank is False else rank + 1)
+    found = _read(number, dict(zip(fields[::2], fields[1::2], strict=True)))
+    return Standing(found, None if rank is False else rank + 1) if found else None
+
+
+def _read(number: int, fields: dict[str, str]) -> Ticket | None:
+    """The ticket whose record this is, None when there is no record. One that cannot be read must not hide others."""
+    try:
+        return Ticket.from_hash(number, fields) if fields else None
+    except Unreadable as error:
+        log.error("%s", error)
+        return None
