@@ -24,6 +24,9 @@ PASSING = redis.OutOfMemoryError, redis.ReadOnlyError, MasterDownError
 PASSING_CODES = "MISCONF", "NOREPLICAS", "BUSY"
 """Answers to a command that the server will take at another time; redis-py has no classes for the latter."""
 
+TRIED_OUT = 30
+"""Seconds of silence after which a connection that listens is tried out."""
+
 GLANCE = 2.0
 """Seconds that somebody waits who only wants to know whether the server is there."""
 
@@ -34,6 +37,14 @@ def connect(settings: Settings, name: str) -> redis.Redis:
     `name` ("web", "worker"…) is how the connection shows in `CLIENT LIST`. Replies are decoded as UTF-8.
     """
     return redis.Redis(connection_pool=connection_pool(settings, name, decode_responses=True))
+
+
+def connect_to_listen(settings: Settings, name: str) -> redis.Redis:
+    """A client like `connect`'s, for subscriptions. Who listens would never learn that the server's host is gone, so
+    the connection is tried out when nothing comes. For commands that would do harm: a server whose disk is full refuses
+    to be tried out, and still answers what it is asked."""
+    pool = connection_pool(settings, name, decode_responses=True, health_check_interval=TRIED_OUT)
+    return redis.Redis(connection_pool=pool)
 
 
 def connect_once(settings: Settings, name: str) -> redis.Redis:
@@ -58,7 +69,6 @@ def connection_pool(settings: Settings, name: str, **options: Any) -> redis.Conn
         socket_timeout=SOCKET_TIMEOUT,
         socket_connect_timeout=SOCKET_TIMEOUT,
         retry=Retry(ExponentialBackoff(cap=5, base=0.1), RETRIES),
-        health_check_interval=30,
         **options,
     )
 

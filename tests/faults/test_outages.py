@@ -5,11 +5,14 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.error
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from knossosd.tickets import keys
 from tests import archives, checkouts, hosts
@@ -59,15 +62,32 @@ def test_a_clock_that_jumps_ends_no_young_ticket(a_storm: Storm, installation: C
     a_storm.verify()
 
 
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """A file system of this size, in a folder that is made."""
+    folder.mkdir(mode=0o700, parents=True)
+    options = f"size={size},mode=700"
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=False).returncode:
+        pytest.skip("file systems can only be mounted by root")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Leave no room on the disk; the file that takes it."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    return ballast
+
+
 @pytest.fixture
 def small_mirror(tmp_path: Path) -> Iterator[Path]:
-    """A file system of four megabytes."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], check=False).returncode:
-        pytest.skip("file systems can only be mounted by root")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+    with small_disk(tmp_path / "small", "4m") as folder:
+        yield folder
 
 
 def test_a_full_disk_is_told_and_what_failed_goes_on_when_there_is_room(small_mirror: Path, host: Host) -> None:
@@ -86,6 +106,48 @@ def test_a_full_disk_is_told_and_what_failed_goes_on_when_there_is_room(small_mi
         ballast.unlink()
         assert copy.verb("tickets", "retry", "--all").returncode == 0
         assert copy.outcome(ticket, token)["success"]
+
+
+def test_valkey_cannot_write_its_file_for_a_while(host: Host, tmp_path: Path) -> None:
+    """A conversion waits with what it has to tell and loses no attempt; what is known can be read; the rest is refused
+    with the reason."""
+    content = archives.pack(tmp_path / "core.7z", archives.SAMPLE).read_bytes()
+    quick = host.link("/core.7z", hosts.serves(content))
+    slow, begun, hold = hosts.held(host, content)
+    with checkouts.checkout(**SETTINGS) as copy, small_disk(copy.folder / "var" / "redis", "8m") as disk:
+        copy.start_supervisor()
+        done, token_of_done = copy.submit(a_document(quick))
+        assert copy.outcome(done, token_of_done)["success"]
+        ticket, token = copy.submit(a_document(slow, id="held"))
+        assert begun.wait(30)
+        with redis.Redis(unix_socket_path=str(copy.folder / "var" / "redis.sock")) as client:
+            ballast = fill(disk)
+            wait_until(lambda: _refuses(client), "Valkey has noticed")
+            hold.set()
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                copy.submit(a_document(quick, id="refused"))
+            assert (refused.value.code, refused.value.headers["Retry-After"]) == (503, "5")
+            threading.Event().wait(OUTAGE)
+            assert not copy.is_ready()
+            assert copy.state(ticket) == "WORKING"
+            assert copy.outcome(done, token_of_done)["success"], "whatever became of the connections meanwhile"
+            assert str(ticket) in copy.verb("tickets", "list").stdout
+            assert copy.verb("tickets", "cancel", str(ticket)).returncode == 3
+            ballast.unlink()
+        assert copy.outcome(ticket, token)["success"]
+        status = copy.get(f"/api/converter/get_status/{ticket}")
+        assert status["attempt"] == 1
+        again, token_of_again = copy.submit(a_document(quick, id="again"))
+        assert copy.outcome(again, token_of_again)["success"]
+        wait_until(copy.is_ready, "all of it lives")
+
+
+def _refuses(client: redis.Redis) -> bool:
+    try:
+        client.set("knossosd:filling", bytes(5000), px=100)
+    except redis.ResponseError:
+        return True
+    return False
 
 
 def test_a_running_conversion_is_cancelled_at_once_and_leaves_nothing(
