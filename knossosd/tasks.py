@@ -86,8 +86,11 @@ def convert(number: int) -> None:
         with execution:
             _convert(execution)
     except KeyboardInterrupt:  # the consumer has to stop before the conversion is through
-        if execution.hand_back("The server restarts. The conversion will start again."):
-            convert(number)
+        try:
+            if execution.hand_back("The server restarts. The conversion will start again."):
+                convert(number)
+        except redis.RedisError as error:
+            log.warning("ticket %d is not handed back, its lease has to run out: %s", number, error)
         raise
 
 

@@ -15,6 +15,7 @@ import pytest
 import redis
 
 from knossosd.tickets import keys
+from knossosd.tickets.workers import living
 from tests import archives, checkouts, hosts
 from tests.checkouts import Checkout, a_document, wait_until
 from tests.faults.storm import SETTINGS, Storm
@@ -140,6 +141,33 @@ def test_valkey_cannot_write_its_file_for_a_while(host: Host, tmp_path: Path) ->
         again, token_of_again = copy.submit(a_document(quick, id="again"))
         assert copy.outcome(again, token_of_again)["success"]
         wait_until(copy.is_ready, "all of it lives")
+
+
+def test_a_worker_stops_when_it_must_though_redis_takes_nothing_in(
+    installation: Checkout, a_storm: Storm, tmp_path: Path
+) -> None:
+    content = archives.pack(tmp_path / "core.7z", archives.SAMPLE).read_bytes()
+    link, begun, hold = hosts.held(a_storm.host, content)
+    ticket, token = installation.submit(a_document(link))
+    assert begun.wait(30)
+    [pid] = [one.pid for one in living(a_storm.redis()) if one.ticket == ticket]
+    a_storm.redis().config_set("maxmemory", 1)
+    os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: f"ticket {ticket} is not handed back" in installation.logs(), "the worker has stopped")
+    a_storm.redis().config_set("maxmemory", 0)
+    hold.set()
+    wait_until(lambda: not a_storm.redis().exists(keys.lease(ticket)), "the lease has run out")
+    a_storm.tend()
+    assert installation.outcome(ticket, token)["success"]
+
+
+def test_a_ticket_whose_document_is_gone_fails_with_that_reason(installation: Checkout, a_storm: Storm) -> None:
+    installation.supervisorctl("stop", "knossosd:worker")
+    ticket, token = installation.submit(a_document("http://127.0.0.1/core.7z"))
+    a_storm.redis().delete(keys.document(ticket))
+    installation.supervisorctl("start", "knossosd:worker")
+    [error] = installation.outcome(ticket, token)["errors"]
+    assert (error["code"], error["message"]) == ("internal", "The server has lost the document.")
 
 
 def _refuses(client: redis.Redis) -> bool:
