@@ -95,6 +95,7 @@ def convert(number: int) -> None:
 
 
 def _convert(execution: Execution) -> None:
+    """Convert, and end the execution in one way or another."""
     number = execution.ticket.number
     try:
         outcome = _outcome(execution)

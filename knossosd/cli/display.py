@@ -136,7 +136,7 @@ def _size(file: dict[str, Any]) -> str:
 
 
 def printable(text: str) -> str:
-    """The text, with such characters as numbers."""
+    """The text as a terminal may have it: what would steer it is shown as numbers."""
     return UNPRINTABLE.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 

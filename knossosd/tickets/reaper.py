@@ -32,8 +32,10 @@ def reap(tickets: Tickets) -> tuple[list[int], list[Ended]]:
     failed: list[Ended] = []
     for number in _numbers(tickets, keys.WORKING):
         with _by_itself(number):
-            if tickets.get(number) is None:
+            if not tickets.client.exists(keys.record(number)):
                 tickets.forget(number)
+            elif tickets.get(number) is None:  # perhaps a newer version can read it; else it goes when its time is over
+                continue
             elif execution := Execution.take_over(tickets, number):
                 if execution.ticket.vanished < tickets.settings.max_attempts:
                     if execution.hand_back("The worker vanished. The conversion starts again."):
