@@ -43,13 +43,13 @@ from knossosd.repo.names import examples
 from knossosd.settings import HOUR, MINUTE
 from knossosd.tickets import webhooks
 from knossosd.tickets.chunked import ChunkedUploads
-from knossosd.tickets.connection import connect, connect_once
+from knossosd.tickets.connection import connect, connect_once, is_passing
 from knossosd.tickets.ending import Ended, Outcome
 from knossosd.tickets.execution import Execution
 from knossosd.tickets.leases import SharedLeases
 from knossosd.tickets.outbox import DeliveryState, Outbox
 from knossosd.tickets.quota import UploadQuota
-from knossosd.tickets.reaper import expire_old, reap, unheard
+from knossosd.tickets.reaper import expire_old, mend_indexes, reap, unheard
 from knossosd.tickets.statistics import Statistics, StoreSize
 from knossosd.tickets.store import Tickets
 from knossosd.tickets.wake import Wake
@@ -85,29 +85,31 @@ def convert(number: int) -> None:
     if execution is None:
         log.info("ticket %d does not wait any more", number)
         return
-    with execution:
+    try:
+        with execution:
+            _convert(execution)
+    except KeyboardInterrupt:  # the consumer has to stop before the conversion is through
         try:
-            with _converting(execution) as outcome:
-                ended = execution.finish(_recorded(outcome))
-                if ended is None:
-                    raise Cancelled
-        except Cancelled:
-            log.info("ticket %d was called off", number)
-            return
-        except KeyboardInterrupt:  # the consumer has to stop before the conversion is through
-            execution.log(Level.WARNING, "The server restarts. The conversion will start again.")
-            if execution.hand_back():
+            if execution.hand_back("The server restarts. The conversion will start again."):
                 convert(number)
-            raise
-        except redis.RedisError:  # the mod is not to blame, and nobody knows what was recorded and what not
-            log.exception("Redis was away for too long, ticket %d waits again", number)
-            if execution.hand_back():
-                convert(number)
-            return
-        except Exception:  # the border: whatever went wrong, the ticket ends and the operator hears of it
-            log.exception("the conversion of ticket %d failed", number)
-            outcome = Conversion(None, (_internal(),), ())
-            ended = execution.finish(_recorded(outcome))
+        except redis.RedisError as error:
+            log.warning("ticket %d is not handed back, its lease has to run out: %s", number, error)
+        raise
+
+
+def _convert(execution: Execution) -> None:
+    """Convert, and end the execution in one way or another."""
+    number = execution.ticket.number
+    try:
+        outcome, ended = _conclude(execution)
+    except Cancelled:
+        log.info("ticket %d was called off", number)
+        return
+    except redis.RedisError:  # the mod is not to blame, and nobody knows what was recorded and what not
+        log.exception("Redis was away for too long, ticket %d waits again", number)
+        if execution.hand_back("The database was away for too long. The conversion will start again."):
+            convert(number)
+        return
     for error in outcome.errors:
         log.info("ticket %d failed: %s", number, error)
     see_to_deliveries([ended])
@@ -160,6 +162,7 @@ couriers = Couriers(attempt_delivery)
 @upkeep.recurring("reap", every=MINUTE)
 def look_after_tickets() -> None:
     """See to it that every ticket goes on or ends, and that every webhook is delivered."""
+    mend_indexes(tickets())
     waiting, failed = reap(tickets())
     for number in waiting:
         log.warning("the worker of ticket %d vanished, the ticket waits again", number)
@@ -296,11 +299,34 @@ def _toolbox() -> Toolbox:
     return Toolbox.from_settings(settings, _leases())
 
 
+def _conclude(execution: Execution) -> tuple[Outcome, Ended]:
+    """Convert, and record the outcome. Raises `Cancelled`, also when that came too late, and `RedisError` when it may
+    be recorded later."""
+    try:
+        with _converting(execution) as conversion:
+            return _end(execution, _recorded(conversion))
+    except Cancelled:
+        raise
+    except Exception as error:  # the border: whatever went wrong, the ticket ends and the operator hears of it
+        if isinstance(error, redis.RedisError) and is_passing(error):
+            raise
+        log.exception("the conversion of ticket %d failed", execution.ticket.number)
+        return _end(execution, Outcome(errors=(_internal(),)))
+
+
+def _end(execution: Execution, outcome: Outcome) -> tuple[Outcome, Ended]:
+    ended = execution.finish(outcome)
+    if ended is None:
+        raise Cancelled
+    return outcome, ended
+
+
 @contextmanager
 def _converting(execution: Execution) -> Iterator[Conversion]:
     document = tickets().document(execution.ticket.number)
     if document is None:
-        raise Cancelled
+        yield Conversion(None, (_lost(),), ())
+        return
     try:
         reading = parse(document, DocumentLimits.from_settings(settings))
     except InputFault as fault:  # the settings' limits may have changed since it was submitted
@@ -318,6 +344,14 @@ def _recorded(outcome: Conversion) -> Outcome:
         return Outcome(errors=outcome.errors, warnings=outcome.warnings)
     result = json.dumps(outcome.document, separators=(",", ":"), allow_nan=False)
     return Outcome(result, warnings=outcome.warnings, last_line=(Level.INFO, "Done"))
+
+
+def _lost() -> Finding:
+    return Finding(
+        Code.INTERNAL,
+        "The server has lost the document.",
+        "This is not your mod's fault. Submit the document again.",
+    )
 
 
 def _internal() -> Finding:

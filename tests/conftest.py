@@ -101,4 +101,4 @@ def host() -> Iterator[hosts.Host]:
 def routes(redis_client: redis.Redis, settings: Settings) -> list[bottle.Route]:
     """All routes of the web process."""
     nobody = Wake(lambda _: None, lambda _: None, lambda *_: None, lambda: None, lambda _: None)
-    return list(make_app(settings, Tickets(redis_client, settings), nobody, Feed(redis_client)).routes)
+    return list(make_app(settings, Tickets(redis_client, settings), nobody, Feed(redis_client, redis_client)).routes)

@@ -4,6 +4,7 @@ running archive, with the log above.
 When standard error is no terminal, only the log is written, a plain line each.
 """
 
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
@@ -18,6 +19,9 @@ from knossosd.conversion.observer import FileProgress, Level, Measure, Snapshot,
 
 FILE_WIDTH = 200
 """Columns of a table that goes into a file or a pipe."""
+
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What steers a terminal, or cannot be shown on one."""
 
 STYLES = {"WARNING": "yellow", "ERROR": "red"}
 
@@ -131,6 +135,15 @@ def _size(file: dict[str, Any]) -> str:
     return f"{decimal(file['done'])}{of_total}{rate}"
 
 
-def print_table(table: Table) -> None:
-    """Print a table, as wide as the terminal, or as a file may have it."""
+def printable(text: str) -> str:
+    """The text as a terminal may have it: what would steer it is shown as numbers."""
+    return UNPRINTABLE.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+
+
+def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table, as wide as the terminal, or as a file may have it. What stands in it is shown as it is: a mod's
+    title is no markup."""
+    table = Table(*titles, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
     Console(highlight=False, width=None if sys.stdout.isatty() else FILE_WIDTH).print(table)

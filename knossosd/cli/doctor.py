@@ -18,7 +18,7 @@ from knossosd.conversion.sevenzip import SevenZip
 from knossosd.faults import ServerFault
 from knossosd.keyring import Keyring
 from knossosd.settings import GIB, VAR, Settings, SettingsError, load, settings_file
-from knossosd.tickets.connection import connect_once
+from knossosd.tickets.connection import connect_once, refusal_of_writes
 from knossosd.tickets.workers import Living, living
 
 ENOUGH_DISK = 5 * GIB
@@ -94,16 +94,21 @@ def _sevenzip(settings: Settings) -> Check:
 
 def _redis(settings: Settings) -> Check:
     name = re.sub(r"//[^/@]*@", "//…@", settings.redis) if settings.redis else "embedded"
+    client = connect_once(settings, "doctor")
     try:
-        info = dict(connect_once(settings, "doctor").info())
+        info, refusal = dict(client.info()), refusal_of_writes(client)
     except redis.RedisError as error:
         hint = "Check REDIS." if settings.redis else "It runs while the server runs: ./launch.sh"
         return Check("Redis", False, f"{name}: {error}", hint)
     version = info.get("valkey_version") or info.get("redis_version")
-    persistent = bool(info.get("aof_enabled"))
-    return Check(
-        "Redis", persistent, f"{name}, version {version}", "Turn on its append-only file, or a restart loses tickets."
-    )
+    found = f"{name}, version {version}"
+    if refusal:
+        return Check("Redis", False, f"{found}: {refusal}", "Make room on its disk, or in its memory.")
+    if info.get("maxmemory") and info.get("maxmemory_policy") != "noeviction":
+        hint = "Set its maxmemory-policy to noeviction: it throws tickets away when its memory is full."
+        return Check("Redis", False, f"{found}, {info['maxmemory_policy']}", hint)
+    hint = "Turn on its append-only file, or a restart loses tickets."
+    return Check("Redis", bool(info.get("aof_enabled")), found, hint)
 
 
 def _processes(settings: Settings) -> Iterator[Check]:

@@ -52,6 +52,8 @@ def retry_tickets(
     """Let tickets that failed through the server's fault be converted once more."""
     from knossosd.cli import tickets as verbs
 
+    if every and numbers:
+        raise typer.BadParameter("Name the tickets, or say --all.")
     if every:
         verbs.retry_all()
     else:

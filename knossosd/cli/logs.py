@@ -21,6 +21,8 @@ from typing import Any
 
 import typer
 
+from knossosd.cli.display import printable
+
 LINES = 200
 """Lines that are shown when nobody says how many."""
 
@@ -39,9 +41,6 @@ LEVELS = logging.getLevelNamesMapping() | {
 """How we, Valkey and supervisord call the levels."""
 
 COLOURS = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "red"}
-
-UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""What steers a terminal, or cannot be shown on one."""
 
 
 @dataclass(slots=True)
@@ -195,6 +194,6 @@ def _foreign_entry(line: str, who: str) -> Entry | None:
 def _print(entry: Entry) -> None:
     when = datetime.fromtimestamp(entry.time, UTC).isoformat(" ", "milliseconds").removesuffix("+00:00")
     about = "" if entry.ticket is None else f"ticket {entry.ticket}  "
-    text = UNPRINTABLE.sub(lambda match: f"\\x{ord(match[0]):02x}", entry.text).replace("\n", "\n    ")
+    text = printable(entry.text).replace("\n", "\n    ")
     line = f"{when}  {logging.getLevelName(entry.level):8}  {entry.who}  {about}{text}"
     typer.echo(typer.style(line, COLOURS.get(entry.level)))

@@ -7,12 +7,11 @@ from dataclasses import asdict
 from functools import cache
 
 import typer
-from rich.table import Table
 
 from knossosd import tasks
-from knossosd.cli.display import print_table
+from knossosd.cli.display import print_table, printable
 from knossosd.cli.exits import Exit, Stop
-from knossosd.cli.reach import insist_on_redis
+from knossosd.cli.reach import insist_on_redis, insist_on_writes
 from knossosd.tickets import ending, events
 from knossosd.tickets.record import State, Ticket
 from knossosd.tickets.store import Tickets
@@ -25,11 +24,8 @@ def show_all(*, dead: bool, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps([_as_json(ticket) for ticket in found]))
         return
-    table = Table("ticket", "state", "age", "tries", "mod", "reason", box=None, pad_edge=False)
-    for ticket in found:
-        age = f"{(tickets.now() - ticket.created) / 60:.0f} min"
-        table.add_row(str(ticket.number), _state(ticket), age, str(ticket.attempt), ticket.title, _reason(ticket))
-    print_table(table)
+    now = tickets.now()
+    print_table(("ticket", "state", "age", "tries", "mod", "reason"), [_row(ticket, now) for ticket in found])
 
 
 def show(number: int, *, as_json: bool) -> None:
@@ -43,10 +39,10 @@ def show(number: int, *, as_json: bool) -> None:
         typer.echo(json.dumps({**_as_json(found), "log": lines}))
         return
     for name in ("title", "owner", "attempt", "vanished", "progress", "webhook"):
-        typer.echo(f"{name:10} {getattr(found, name)}")
+        typer.echo(printable(f"{name:10} {getattr(found, name)}"))
     typer.echo(f"{'state':10} {_state(found)} since {time.ctime(found.time)}")
     for line in (*lines, *(f"{one['code']}: {one['message']}" for one in found.errors)):
-        typer.echo(f"  {line}")
+        typer.echo(printable(f"  {line}"))
 
 
 def cancel(numbers: Sequence[int]) -> None:
@@ -99,6 +95,7 @@ def _tickets() -> Tickets:
 
 def _for_each(numbers: Sequence[int], act: Callable[[Ticket], bool], done: str, not_done: str) -> None:
     """Act on each ticket and say what came of it; the verb fails when one could not be acted on."""
+    insist_on_writes()
     failed = False
     for number in numbers:
         found = _tickets().get(number)
@@ -107,6 +104,11 @@ def _for_each(numbers: Sequence[int], act: Callable[[Ticket], bool], done: str, 
         failed |= not acted
     if failed:
         raise typer.Exit(Exit.FAILED)
+
+
+def _row(ticket: Ticket, now: float) -> tuple[str, ...]:
+    age = f"{(now - ticket.created) / 60:.0f} min"
+    return str(ticket.number), _state(ticket), age, str(ticket.attempt), ticket.title, _reason(ticket)
 
 
 def _state(ticket: Ticket) -> str:

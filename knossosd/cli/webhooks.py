@@ -5,12 +5,12 @@ import time
 from dataclasses import asdict
 
 import typer
-from rich.table import Table
 
 from knossosd import tasks
 from knossosd.cli.display import print_table
 from knossosd.cli.exits import Exit, Stop
-from knossosd.cli.reach import insist_on_redis
+from knossosd.cli.reach import insist_on_redis, insist_on_writes
+from knossosd.tickets.outbox import Delivery
 
 
 def show_all(*, as_json: bool) -> None:
@@ -21,16 +21,17 @@ def show_all(*, as_json: bool) -> None:
         shown = [{name: value for name, value in asdict(one).items() if name != "token"} for one in found]
         typer.echo(json.dumps(shown))
         return
-    table = Table("delivery", "ticket", "since", "state", "tries", "last outcome", box=None, pad_edge=False)
-    for one in found:
-        outcome = one.log[-1]["outcome"] if one.log else ""
-        table.add_row(one.id, str(one.ticket), time.ctime(one.created), one.state, str(one.attempts), outcome)
-    print_table(table)
+    print_table(("delivery", "ticket", "since", "state", "tries", "last outcome"), map(_row, found))
+
+
+def _row(delivery: Delivery) -> tuple[str, ...]:
+    since, outcome = time.ctime(delivery.created), delivery.log[-1]["outcome"] if delivery.log else ""
+    return delivery.id, str(delivery.ticket), since, delivery.state, str(delivery.attempts), outcome
 
 
 def redeliver(delivery: str) -> None:
     """Make a delivery once more, whatever became of it."""
-    insist_on_redis()
+    insist_on_writes()
     if not tasks.outbox().redeliver(delivery):
         raise Stop(Exit.FAILED, f"There is no delivery {delivery} (any more).")
     tasks.deliver(delivery)

@@ -4,9 +4,11 @@ from typing import Any
 
 import redis
 from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.exceptions import MasterDownError
 from redis.retry import Retry
 
 from knossosd.settings import Settings
+from knossosd.tickets import keys
 
 BLOCK = 5.0
 """Seconds that a blocking read waits at most, well below the socket's time limit."""
@@ -17,6 +19,13 @@ RETRIES = 8
 
 CONNECTIONS = 50
 """Connections of one process. Who comes when all are in use waits for one: a crowd must not be sent away."""
+
+PASSING = redis.OutOfMemoryError, redis.ReadOnlyError, MasterDownError
+PASSING_CODES = "MISCONF", "NOREPLICAS", "BUSY"
+"""Answers to a command that the server will take at another time; redis-py has no classes for the latter."""
+
+TRIED_OUT = 30
+"""Seconds of silence after which a connection that listens is tried out."""
 
 GLANCE = 2.0
 """Seconds that somebody waits who only wants to know whether the server is there."""
@@ -34,6 +43,14 @@ def connect_for_visitors(settings: Settings, name: str) -> redis.Redis:
     """A client like `connect`'s, for whom somebody waits: a server that is away is tried again as well, but one that
     hangs is given up after `SOCKET_TIMEOUT`, where a worker has patience for minutes."""
     return redis.Redis(connection_pool=_pool(settings, name, redis.ConnectionError, decode_responses=True))
+
+
+def connect_to_listen(settings: Settings, name: str) -> redis.Redis:
+    """A client like `connect`'s, for subscriptions. Who listens would never learn that the server's host is gone, so
+    the connection is tried out when nothing comes. For commands that would do harm: a server whose disk is full refuses
+    to be tried out, and still answers what it is asked."""
+    pool = connection_pool(settings, name, decode_responses=True, health_check_interval=TRIED_OUT)
+    return redis.Redis(connection_pool=pool)
 
 
 def connect_once(settings: Settings, name: str) -> redis.Redis:
@@ -62,9 +79,25 @@ def _pool(settings: Settings, name: str, *tried_again: type[Exception], **option
         socket_timeout=SOCKET_TIMEOUT,
         socket_connect_timeout=SOCKET_TIMEOUT,
         retry=Retry(ExponentialBackoff(cap=5, base=0.1), RETRIES, tried_again),
-        health_check_interval=30,
         **options,
     )
+
+
+def is_passing(error: redis.RedisError) -> bool:
+    """Whether the server is to blame and not the command, which it may take later: it is away, its disk or its memory
+    is full, or it follows another one."""
+    return (
+        not isinstance(error, redis.ResponseError) or isinstance(error, PASSING) or str(error).startswith(PASSING_CODES)
+    )
+
+
+def refusal_of_writes(client: redis.Redis) -> str | None:
+    """Why the server, which answers, takes nothing in; None when it does. Raises `RedisError` when it is away."""
+    try:
+        client.set(keys.PROBE, "", px=1000)
+    except redis.ResponseError as error:
+        return str(error)
+    return None
 
 
 def now_in_redis(client: redis.Redis) -> float:

@@ -57,13 +57,15 @@ def end(
     outcome: Outcome,
     execution: str = WHOEVER,
     measured: Measured = NOTHING,
+    ending: str | None = None,
 ) -> Ended | None:
-    """End the ticket, on behalf of its `execution` or of whoever holds it. `measured` is what that has cost.
+    """End the ticket, on behalf of its `execution` or of whoever holds it. `measured` is what that has cost. Who may
+    have to ask again names the `ending`, a `new_ending`, so that it is the same one.
 
     None, and nothing is recorded, when it has ended before, is gone, or is held by another execution.
     """
     number, settings, now = ticket.number, tickets.settings, tickets.now()
-    delivery, success = secrets.token_hex(16), outcome.result is not None
+    delivery, success = ending or new_ending(), outcome.result is not None
     names = [
         *(name(number) for name in (keys.record, keys.lease, keys.document, keys.answers, keys.events, keys.now)),
         keys.result(number),
@@ -103,6 +105,11 @@ def end(
     if not ended:
         return None
     return Ended(number, outcome.code, delivery if ticket.webhook else None)
+
+
+def new_ending() -> str:
+    """The id of one ending, which is also that of its webhook's delivery."""
+    return secrets.token_hex(16)
 
 
 def _with_the_end(measured: Measured, outcome: Outcome, age: float) -> Measured:

@@ -5,20 +5,22 @@ worker dies, the lease runs out and the reaper takes the ticket over. What an ex
 that one which was given up for dead cannot disturb its successor.
 """
 
+import json
 import logging
 import secrets
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import redis
 
 from knossosd.conversion.observer import Cancelled, FileProgress, Level, Measure, Snapshot
 from knossosd.tickets import events, keys, questions, scripts
-from knossosd.tickets.ending import Ended, Outcome, end
+from knossosd.tickets.connection import is_passing
+from knossosd.tickets.ending import Ended, Outcome, end, new_ending
 from knossosd.tickets.measures import Measured, Tally
 from knossosd.tickets.record import Ticket
 from knossosd.tickets.store import Tickets
@@ -37,12 +39,18 @@ BEAT = 0.5
 RECORDED = 3600
 """Seconds for which it is known that what an execution measured is recorded: longer than anybody tries."""
 
+Answer = TypeVar("Answer")
+
 ANSWER_POLL = 1.0
 """Seconds between two looks whether a conversion that waits for an answer was called off."""
 
 
 class Execution:
-    """A held ticket, and the `Observer` of its conversion. Use as a context manager: it renews the lease meanwhile."""
+    """A held ticket, and the `Observer` of its conversion.
+
+    As a context manager it renews the lease, and while Redis is away or takes nothing in, whoever tells something or
+    ends the execution waits. Outside the block, that raises `RedisError`.
+    """
 
     def __init__(self, tickets: Tickets, ticket: Ticket, execution: str) -> None:
         self.ticket = ticket
@@ -52,6 +60,7 @@ class Execution:
         self._number = ticket.number
         self._lost = threading.Event()
         self._released = threading.Event()
+        self._released.set()
         self._renewal = threading.Thread(target=self._renew, name=f"lease-{ticket.number}", daemon=True)
         self._log_lines = 0
         self._told = 0
@@ -94,6 +103,7 @@ class Execution:
         return cls(tickets, ticket, execution) if ticket else None
 
     def __enter__(self) -> Self:
+        self._released.clear()
         self._renewal.start()
         return self
 
@@ -156,20 +166,25 @@ class Execution:
         with self._telling:
             if self._log_lines > MAX_LOG_LINES:
                 self._publish("log_message", f"WARNING: … {self._log_lines - MAX_LOG_LINES} lines left out")
-        measured = self._tally.take()
-        ended = end(self._tickets, self.ticket, outcome, self._id, measured)
+        measured, ending = self._tally.take(), new_ending()
+        ended = self._insist(
+            "the end", lambda: end(self._tickets, self.ticket, outcome, self._id, measured, ending=ending)
+        )
         if ended is None:
             self._record(measured)
         return ended
 
-    def hand_back(self) -> bool:
-        """Put the ticket back in the queue, for another worker. The caller wakes one."""
+    def hand_back(self, why: str) -> bool:
+        """Put the ticket back in the queue, for another worker, and tell those who watch why. The caller wakes one.
+        False when another worker holds it by now."""
         number = self._number
-        return self._run(
-            scripts.HAND_BACK,
-            [keys.record(number), keys.lease(number), keys.QUEUE, keys.WORKING],
-            [number, self._id, self._tickets.now()],
+        names = [keys.record(number), keys.lease(number), keys.QUEUE, keys.WORKING, keys.events(number)]
+        line = json.dumps([f"{Level.WARNING.value}: {why}"])
+        back = self._insist(
+            "the return",
+            lambda: self._run(scripts.HAND_BACK, names, [number, self._id, self._tickets.now(), keys.NEWS, line]),
         )
+        return back or False
 
     def _record(self, measured: Measured) -> None:
         """Record what did not go along with an outcome: the ticket was handed back, or ended by somebody else."""
@@ -178,18 +193,26 @@ class Execution:
             self._client.eval(scripts.RECORD, len(names), *names, RECORDED, measured.as_json())
 
     def _publish(self, name: str, *arguments: Any) -> None:
-        """Tell an event, once, and before the next one: as long as Redis is away, everybody who tells something waits,
-        unless the conversion is over or called off."""
+        """Tell an event, once, and before the next one."""
         self._told += 1
         event = [self._id, keys.NEWS, self._told, *_flat(events.encode(name, *arguments))]
+        names = [keys.record(self._number), keys.events(self._number)]
+        self._insist("an event", lambda: self._run(scripts.PUBLISH, names, event))
+
+    def _insist(self, what: str, step: Callable[[], Answer]) -> Answer | None:
+        """Take the step, as soon as Redis lets us. None when the conversion is called off before."""
+        is_told = False
         while not self._lost.is_set():
             try:
-                self._run(scripts.PUBLISH, [keys.record(self._number), keys.events(self._number)], event)
-                return
-            except redis.RedisError:
-                log.warning("an event of ticket %d could not be told, trying again", self._number, exc_info=True)
-                if self._released.wait(BEAT):
+                return step()
+            except redis.RedisError as error:
+                if not is_passing(error) or self._released.is_set():
                     raise
+                if not is_told:
+                    log.warning("%s of ticket %d has to wait for Redis: %s", what, self._number, error)
+                is_told = True
+                self._released.wait(BEAT)
+        return None
 
     def _wait_for_answer(self) -> str | None:
         deadline = time.monotonic() + self._tickets.settings.answer_timeout
@@ -220,12 +243,16 @@ class Execution:
     def _renew(self) -> None:
         lease = self._tickets.settings.lease_time
         names = [keys.record(self._number), keys.lease(self._number)]
+        is_told = False
         while not self._released.wait(min(BEAT, lease / RENEWALS_PER_LEASE)):
             try:
                 if not self._run(scripts.RENEW, names, [self._id, int(lease * 1000)]):
                     return
-            except redis.RedisError:
-                log.warning("the lease of ticket %d could not be renewed, trying again", self._number, exc_info=True)
+                is_told = False
+            except redis.RedisError as error:
+                if not is_told:
+                    log.warning("the lease of ticket %d cannot be renewed: %s", self._number, error)
+                is_told = True
 
 
 def _flat(entry: dict[str, str]) -> list[str]:

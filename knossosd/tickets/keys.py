@@ -54,6 +54,9 @@ STORE = "knossosd:store"
 SLOT = 300
 """Seconds whose measures stand together."""
 
+PROBE = "knossosd:probe"
+"""String with a short lifetime: whether anything can be written."""
+
 REFUSALS = "knossosd:refusals"
 """Sorted set of the addresses that were refused lately, by when that is forgiven."""
 

@@ -14,17 +14,25 @@ import redis
 
 from knossosd.conversion.leases import POLL
 from knossosd.tickets import keys
+from knossosd.tickets.connection import is_passing
 from knossosd.tickets.execution import RENEWALS_PER_LEASE
 
 log = logging.getLogger(__name__)
 
+TAKE = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then return 1 end
+if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
+if redis.call('PTTL', KEYS[1]) > tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 0
+"""
 PROLONG = """
 local owner = redis.call('GET', KEYS[1])
 if not owner or owner == ARGV[1] then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
 """
 RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
-"""Keys: lease; arguments: owner, and the lifetime in milliseconds. Only the owner may do either. A lease that ran out
-while Redis was away may be taken again, if nobody was quicker."""
+"""Keys: lease; arguments: owner, and the lifetime in milliseconds. Only the owner may prolong and release. A lease that
+ran out while Redis was away may be taken again, if nobody was quicker. One that has longer to run than any was given is
+of a time before the clock was set back: it is cut short, and its owner, if he lives, prolongs it as ever."""
 
 
 class SharedLeases:
@@ -45,13 +53,13 @@ class SharedLeases:
     def hold(self, names: Sequence[str], *, busy: Callable[[], None], check: Callable[[], None]) -> Iterator[None]:
         owner = secrets.token_hex(8)
         wanted = [keys.shared_lease(name) for name in names]
-        key = self._take(wanted, owner)
+        key = self._take(wanted, owner, check)
         if key is None:
             busy()
         while key is None:
             check()
             time.sleep(POLL)
-            key = self._take(wanted, owner)
+            key = self._take(wanted, owner, check)
         lease = _Lease(self._quick, key, owner, self._lifetime)
         self._note(lease)
         try:
@@ -61,8 +69,20 @@ class SharedLeases:
                 self._held.pop(key, None)
             lease.give_back()
 
-    def _take(self, wanted: Sequence[str], owner: str) -> str | None:
-        return next((key for key in wanted if self._client.set(key, owner, nx=True, px=self._lifetime)), None)
+    def _take(self, wanted: Sequence[str], owner: str, check: Callable[[], None]) -> str | None:
+        """The first lease that is free, None when there is none. While Redis is away, nobody can say: this waits."""
+        is_told = False
+        while True:
+            try:
+                return next((key for key in wanted if self._client.eval(TAKE, 1, key, owner, self._lifetime)), None)
+            except redis.RedisError as error:
+                if not is_passing(error):
+                    raise
+                if not is_told:
+                    log.warning("a lease has to wait for Redis: %s", error)
+                is_told = True
+            check()
+            time.sleep(POLL)
 
     def _note(self, lease: "_Lease") -> None:
         """One thread renews all leases of the process, as long as there are any."""

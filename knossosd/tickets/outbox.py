@@ -44,9 +44,10 @@ AT_ONCE = 10_000
 """Deliveries that are looked at in one go: so many that one site which hangs hides no other."""
 
 TAKE_DELIVERY = f"""
--- keys: delivery, outbox; arguments: delivery id, now, until when nobody else takes it
-local due = redis.call('ZSCORE', KEYS[2], ARGV[1])
-if not due or tonumber(due) > tonumber(ARGV[2]) then return 0 end
+-- keys: delivery, outbox;
+-- arguments: delivery id, now, until when nobody else takes it, how late at the latest one may be due
+local due = tonumber(redis.call('ZSCORE', KEYS[2], ARGV[1]) or nil)
+if not due or (due > tonumber(ARGV[2]) and due <= tonumber(ARGV[4])) then return 0 end
 if redis.call('HGET', KEYS[1], 'state') ~= 'waiting' then
     redis.call('ZREM', KEYS[2], ARGV[1])
     return 0
@@ -168,18 +169,25 @@ class Outbox:
     ) -> None:
         self._client = client
         self._hold = timeout + HOLD
+        self._longest = max(self._hold, 1.5 * LONGEST_PAUSE)
         self._now = now or (lambda: now_in_redis(client))
         self._jitter = jitter
 
     def due(self) -> list[str]:
-        """The ids of deliveries that somebody should take now."""
-        return cast(list[str], self._client.zrangebyscore(keys.OUTBOX, "-inf", self._now(), start=0, num=AT_ONCE))
+        """The ids of deliveries that somebody should take now. So are those that are due later than any may be: they
+        are of a time before the clock was set back."""
+        now = self._now()
+        due: list[str] = []
+        for first, last in (("-inf", now), (f"({now + self._longest}", "+inf")):
+            due += cast(list[str], self._client.zrangebyscore(keys.OUTBOX, first, last, start=0, num=AT_ONCE))
+        return due
 
     def take(self, delivery_id: str) -> Delivery | None:
         """Take a delivery to make an attempt. None when it is not due, or somebody else has it."""
         names = (keys.delivery(delivery_id), keys.OUTBOX)
         now = self._now()
-        if not self._client.eval(TAKE_DELIVERY, 2, *names, delivery_id, now, now + self._hold):
+        arguments = (delivery_id, now, now + self._hold, now + self._longest)
+        if not self._client.eval(TAKE_DELIVERY, len(names), *names, *arguments):
             return None
         return self.get(delivery_id)
 

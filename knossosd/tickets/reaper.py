@@ -3,17 +3,23 @@
 Each function may be called at any time, by several processes at once.
 """
 
-from collections.abc import Collection
+import logging
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import cast
+
+import redis
 
 from knossosd.conversion.observer import Level
 from knossosd.faults import Code, Finding
-from knossosd.tickets import keys
-from knossosd.tickets.connection import now_in_redis
+from knossosd.tickets import keys, scripts
+from knossosd.tickets.connection import is_passing, now_in_redis
 from knossosd.tickets.ending import Ended, Outcome, expire
 from knossosd.tickets.execution import Execution
-from knossosd.tickets.record import Ticket
+from knossosd.tickets.record import State, Ticket
 from knossosd.tickets.store import Tickets
+
+log = logging.getLogger(__name__)
 
 
 def reap(tickets: Tickets) -> tuple[list[int], list[Ended]]:
@@ -22,20 +28,35 @@ def reap(tickets: Tickets) -> tuple[list[int], list[Ended]]:
     Returns the tickets that wait again, for which the caller must wake a worker, and the ends of those that have failed
     now, because `MAX_ATTEMPTS` workers vanished over them.
     """
-    waiting, failed = [], []
+    waiting: list[int] = []
+    failed: list[Ended] = []
     for number in _numbers(tickets, keys.WORKING):
-        if _found(tickets, number) is None:
-            continue
-        execution = Execution.take_over(tickets, number)
-        if execution is None:
-            continue
-        if execution.ticket.vanished < tickets.settings.max_attempts:
-            execution.log(Level.WARNING, "The worker vanished. The conversion starts again.")
-            if execution.hand_back():
-                waiting.append(number)
-        elif ended := execution.finish(_given_up(execution.ticket.vanished)):
-            failed.append(ended)
+        with _by_itself(number):
+            if _found(tickets, number) and (execution := Execution.take_over(tickets, number)):
+                if execution.ticket.vanished < tickets.settings.max_attempts:
+                    if execution.hand_back("The worker vanished. The conversion starts again."):
+                        waiting.append(number)
+                elif ended := execution.finish(_given_up(execution.ticket.vanished)):
+                    failed.append(ended)
     return waiting, failed
+
+
+def mend_indexes(tickets: Tickets) -> None:
+    """Put the tickets that wait or work, and are not among those, where they belong: somebody removed the index, or
+    Redis did, for want of memory."""
+    indexed = {
+        State.WAITING.value: set(_numbers(tickets, keys.QUEUE)),
+        State.WORKING.value: set(_numbers(tickets, keys.WORKING)),
+    }
+    numbers = _numbers(tickets, keys.TICKETS)
+    with tickets.client.pipeline(transaction=False) as pipe:
+        for number in numbers:
+            pipe.hget(keys.record(number), "state")
+        states = pipe.execute(raise_on_error=False)
+    for number, state in zip(numbers, states, strict=True):
+        if state in indexed and number not in indexed[state]:
+            with _by_itself(number):
+                tickets.client.eval(scripts.INDEX, 3, keys.record(number), keys.QUEUE, keys.WORKING, number)
 
 
 def unheard(tickets: Tickets, heard: Collection[int]) -> list[int]:
@@ -50,9 +71,10 @@ def expire_old(tickets: Tickets) -> list[Ended]:
     """
     ended, now = [], now_in_redis(tickets.client)
     for number in _numbers(tickets, keys.TICKETS, now):
-        ticket = _found(tickets, number)
-        if ticket and now - ticket.created >= tickets.settings.task_lifetime and (one := expire(tickets, ticket)):
-            ended.append(one)
+        with _by_itself(number):
+            ticket = _found(tickets, number)
+            if ticket and now - ticket.created >= tickets.settings.task_lifetime and (one := expire(tickets, ticket)):
+                ended.append(one)
     return ended
 
 
@@ -66,6 +88,18 @@ def _found(tickets: Tickets, number: int) -> Ticket | None:
     if ticket is None and not tickets.has(number):
         tickets.forget(number)
     return ticket
+
+
+@contextmanager
+def _by_itself(number: int) -> Iterator[None]:
+    """See to one ticket: what is wrong with it keeps nobody from the others. Raises `RedisError` when Redis is at
+    fault, which none of them would get through."""
+    try:
+        yield
+    except redis.RedisError as error:
+        if is_passing(error):
+            raise
+        log.exception("ticket %d cannot be seen to", number)
 
 
 def _given_up(vanished: int) -> Outcome:

@@ -5,6 +5,9 @@ replaced without knowing it, so each of its scripts compares the id in the recor
 when another one holds the ticket. A ticket ends once, whoever ends it. The first key of these scripts is the record.
 What they add to a stream, they tell on the channel of news.
 
+A server whose memory is full refuses the first write of a script that needs some, and lets one that has begun go on to
+its end. So that is the record's, and what is refused leaves no trace.
+
 A script whose answer was lost is sent again by the client, so each that must not be done twice knows itself by an id
 of the caller's: the token, the execution, the number of an event or of an attempt, the ending.
 """
@@ -73,13 +76,17 @@ if repeated ~= '' then
     end
 end
 if redis.call('ZCARD', KEYS[4]) >= tonumber(ARGV[6]) then return {{'full'}} end
+local began = ARGV[2] - 3600
 if hour ~= '' then
-    redis.call('ZREMRANGEBYSCORE', hour, '-inf', ARGV[2] - 3600)
-    redis.call('ZREMRANGEBYSCORE', open, '-inf', ARGV[2])
-    if redis.call('ZCARD', hour) >= tonumber(ARGV[7]) then
+    if redis.call('ZCOUNT', hour, '(' .. began, '+inf') >= tonumber(ARGV[7]) then
         return {{'hour', redis.call('ZRANGE', hour, -ARGV[7], -ARGV[7], 'WITHSCORES')[2]}}
     end
-    if redis.call('ZCARD', open) >= tonumber(ARGV[8]) then return {{'at once'}} end
+    if redis.call('ZCOUNT', open, '(' .. ARGV[2], '+inf') >= tonumber(ARGV[8]) then return {{'at once'}} end
+end
+redis.call('HSET', KEYS[1], unpack(ARGV, 11))
+if hour ~= '' then
+    redis.call('ZREMRANGEBYSCORE', hour, '-inf', began)
+    redis.call('ZREMRANGEBYSCORE', open, '-inf', ARGV[2])
     redis.call('ZADD', hour, ARGV[2], ARGV[1])
     redis.call('EXPIRE', hour, 3600)
     redis.call('ZADD', open, ARGV[2] + ARGV[4], ARGV[1])
@@ -89,7 +96,6 @@ if repeated ~= '' then
     redis.call('HSET', repeated, 'fingerprint', ARGV[9], 'ticket', ARGV[1], 'token', ARGV[10], 'record', KEYS[1])
     redis.call('EXPIRE', repeated, ARGV[3])
 end
-redis.call('HSET', KEYS[1], unpack(ARGV, 11))
 redis.call('SET', KEYS[2], ARGV[5])
 for _, key in ipairs({{KEYS[1], KEYS[2]}}) do redis.call('EXPIRE', key, ARGV[4]) end
 redis.call('ZADD', KEYS[3], ARGV[2] + ARGV[3], ARGV[1])
@@ -109,8 +115,9 @@ if redis.call('HGET', KEYS[1], 'state') ~= 'WAITING' then
     redis.call('ZREM', KEYS[3], ARGV[1])
     return 0
 end
-measure(KEYS[5], KEYS[6], {{}}, {{{{'{Duration.WAITING}', ARGV[3] - redis.call('HGET', KEYS[1], 'time')}}}})
+local waited = ARGV[3] - redis.call('HGET', KEYS[1], 'time')
 redis.call('HSET', KEYS[1], 'state', 'WORKING', 'execution', ARGV[2], 'time', ARGV[3], 'told', '0')
+measure(KEYS[5], KEYS[6], {{}}, {{{{'{Duration.WAITING}', waited}}}})
 redis.call('HINCRBY', KEYS[1], 'attempt', 1)
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[4])
 redis.call('ZREM', KEYS[3], ARGV[1])
@@ -125,20 +132,27 @@ TAKE_OVER = f"""
 {MEASURE}
 if redis.call('HGET', KEYS[1], 'execution') == ARGV[1] then return 1 end
 if redis.call('HGET', KEYS[1], 'state') ~= 'WORKING' then return 0 end
-if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+local left = redis.call('PTTL', KEYS[2])
+if left ~= -2 then
+    if left == -1 or left > tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[2], ARGV[2]) end
+    return 0
+end
 redis.call('HSET', KEYS[1], 'execution', ARGV[1], 'told', '0')
 redis.call('HINCRBY', KEYS[1], 'vanished', 1)
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 measure(KEYS[3], KEYS[4], {{{LEASE_EXPIRIES} = 1}}, {{}})
 return 1
 """
+"""A lease that has longer to run than any was given is of a time before the clock was set back. It is cut short: a
+worker that lives renews it as ever."""
 
 RENEW = """
 -- keys: record, lease; arguments: execution, lease in milliseconds
 if redis.call('HGET', KEYS[1], 'execution') ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+if redis.call('PEXPIRE', KEYS[2], ARGV[2]) == 0 then redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2]) end
 return 1
 """
+"""A lease that has not run out is renewed also when there is no memory to make it anew."""
 
 PUBLISH = """
 -- keys: record, events; arguments: execution, channel of news, number of the event in this execution, then the entry's
@@ -165,14 +179,33 @@ return 1
 """
 
 HAND_BACK = f"""
--- keys: record, lease, queue, working; arguments: ticket, execution, now
+-- keys: record, lease, queue, working, events;
+-- arguments: ticket, execution, now, channel of news, arguments of the log line
 {LENGTHEN}
-if redis.call('HGET', KEYS[1], 'execution') ~= ARGV[2] then return 0 end
-redis.call('HSET', KEYS[1], 'state', 'WAITING', 'time', ARGV[3], 'execution', '', 'question', '')
+local held = redis.call('HMGET', KEYS[1], 'execution', 'handed_back')
+if held[2] == ARGV[2] then return 1 end
+if held[1] ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], 'state', 'WAITING', 'time', ARGV[3], 'execution', '', 'question', '',
+    'handed_back', ARGV[2])
+redis.call('XADD', KEYS[5], '*', 'event', 'log_message', 'arguments', ARGV[5])
+redis.call('PEXPIRE', KEYS[5], redis.call('PTTL', KEYS[1]))
+redis.call('PUBLISH', ARGV[4], KEYS[5])
 redis.call('DEL', KEYS[2])
 redis.call('ZADD', KEYS[3], redis.call('HGET', KEYS[1], 'created'), ARGV[1])
 redis.call('ZREM', KEYS[4], ARGV[1])
 lengthen(KEYS[3], redis.call('PTTL', KEYS[1]))
+{told(Change.TICKETS)}
+return 1
+"""
+
+INDEX = f"""
+-- keys: record, queue, working; arguments: ticket
+{LENGTHEN}
+local state, created, since = unpack(redis.call('HMGET', KEYS[1], 'state', 'created', 'time'))
+local index, score = KEYS[2], created
+if state == 'WORKING' then index, score = KEYS[3], since elseif state ~= 'WAITING' then return 0 end
+if redis.call('ZADD', index, 'NX', score, ARGV[1]) == 0 then return 0 end
+lengthen(index, redis.call('PTTL', KEYS[1]))
 {told(Change.TICKETS)}
 return 1
 """
@@ -201,7 +234,7 @@ redis.call('XADD', KEYS[5], '*', 'event', 'done', 'arguments', ARGV[13])
 redis.call('PUBLISH', ARGV[14], KEYS[5])
 if ARGV[10] ~= '' then redis.call('SET', KEYS[7], ARGV[10]) end
 local lifetime = ARGV[4]
-if ARGV[5] ~= '0' then
+if ARGV[5] ~= '0' and redis.call('EXISTS', KEYS[3]) == 1 then
     lifetime = ARGV[5]
     redis.call('ZADD', KEYS[10], ARGV[3], ARGV[1])
     lengthen(KEYS[10], lifetime)
@@ -211,6 +244,7 @@ else
 end
 for _, key in ipairs({{KEYS[1], KEYS[5], KEYS[6], KEYS[7]}}) do redis.call('PEXPIRE', key, lifetime) end
 redis.call('ZADD', KEYS[15], 'XX', ARGV[3] + lifetime / 1000, ARGV[1])
+lengthen(KEYS[15], lifetime)
 local measured = cjson.decode(ARGV[15])
 measure(KEYS[16], KEYS[17], measured.amounts, measured.durations)
 redis.call('HSET', KEYS[18], ARGV[1], cjson.encode({{redis.call('HGET', KEYS[1], 'title'), ARGV[3], runtime,
@@ -244,21 +278,25 @@ end
 
 RETRY = f"""
 -- keys: record, document, events, now, result, tickets, queue, dead, the owner's open tickets or '', outbox,
--- outcomes, those of tickets that failed, the delivery of the ending;
--- arguments: ticket, now, lifetime in seconds, when it ends at the latest, id of the ending, what the delivery's log
--- says when it is not made
+-- outcomes, those of tickets that failed;
+-- arguments: ticket, now, lifetime in seconds, when it ends at the latest, what the key of a delivery begins with, what
+-- the log of the ending's delivery says when it is not made
 {LENGTHEN}
 {NOTE_IN_LOG}
 if redis.call('HGET', KEYS[1], 'state') ~= 'DONE' or redis.call('EXISTS', KEYS[2]) == 0 then return 0 end
+local ending = redis.call('HGET', KEYS[1], 'ending')
 redis.call('HSET', KEYS[1], 'state', 'WAITING', 'time', ARGV[2], 'created', ARGV[2], 'attempt', '0', 'vanished', '0',
     'progress', '0', 'success', '0', 'errors', '', 'warnings', '', 'ending', '')
 redis.call('DEL', KEYS[3], KEYS[4], KEYS[5])
 redis.call('ZREM', KEYS[8], ARGV[1])
-redis.call('ZREM', KEYS[10], ARGV[5])
-if redis.call('HGET', KEYS[13], 'state') == 'waiting' then
-    redis.call('HSET', KEYS[13], 'state', 'given up')
-    note_in_log(KEYS[13], ARGV[6])
-    {told(Change.DELIVERIES)}
+if ending and ending ~= '' then
+    local delivery = ARGV[5] .. ending
+    redis.call('ZREM', KEYS[10], ending)
+    if redis.call('HGET', delivery, 'state') == 'waiting' then
+        redis.call('HSET', delivery, 'state', 'given up')
+        note_in_log(delivery, ARGV[6])
+        {told(Change.DELIVERIES)}
+    end
 end
 redis.call('HDEL', KEYS[11], ARGV[1])
 redis.call('ZREM', KEYS[12], ARGV[1])

@@ -165,7 +165,7 @@ class Tickets:
         return bool(self.client.exists(keys.record(ticket)))
 
     def get(self, ticket: int) -> Ticket | None:
-        """The ticket, or None when there is none (any more)."""
+        """The ticket, or None when there is none (any more). A record that cannot be read is none."""
         fields = cast(dict[str, str], self.client.hgetall(keys.record(ticket)))
         return Ticket.from_hash(ticket, fields) if fields else None
 
@@ -239,10 +239,10 @@ class Tickets:
             keys.OUTBOX,
             keys.OUTCOMES,
             keys.FAILED,
-            keys.delivery(ticket.ending),
         ]
         now, lifetime = self.now(), self.settings.task_lifetime
-        arguments: list[Any] = [number, now, lifetime + GRACE, now + lifetime, ticket.ending, log_entry(now, WITHDRAWN)]
+        withdrawn = log_entry(now, WITHDRAWN)
+        arguments: list[Any] = [number, now, lifetime + GRACE, now + lifetime, keys.delivery(""), withdrawn]
         return bool(self.client.eval(scripts.RETRY, len(names), *names, *arguments))
 
     def forget(self, number: int, ending: str | None = None) -> None:

@@ -70,12 +70,16 @@ def living(client: redis.Redis) -> list[Living]:
             pipe.get(keys.process(name))
             pipe.pttl(keys.process(name))
         answers = pipe.execute()
-    signs: list[tuple[str | None, int]] = list(zip(answers[::2], answers[1::2], strict=True))
-    gone = [name for name, (sign, _) in zip(names, signs, strict=True) if sign is None]
-    if gone:
-        client.srem(keys.PROCESSES, *gone)
-    found = (Living.from_sign(sign, LIFETIME - max(left, 0) / 1000) for sign, left in signs if sign is not None)
-    return sorted((one for one in found if one), key=lambda one: (one.kind, one.since, one.pid))
+    found: list[Living] = []
+    for name, sign, left in zip(names, answers[::2], answers[1::2], strict=True):
+        if sign is None:
+            client.srem(keys.PROCESSES, name)
+            continue
+        if left > LIFETIME * 1000:  # the clock was set back: who lives will give another one
+            client.pexpire(keys.process(name), int(LIFETIME * 1000))
+        if one := Living.from_sign(sign, max(0.0, LIFETIME - max(left, 0) / 1000)):
+            found.append(one)
+    return sorted(found, key=lambda one: (one.kind, one.since, one.pid))
 
 
 class Heartbeat:

@@ -85,10 +85,11 @@ class _Channel:
 
 
 class Feed:
-    """The reader of one process, over `client`."""
+    """The reader of one process, over `client`. News is heard of over `listener`."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, listener: redis.Redis) -> None:
         self.client = client
+        self._listener = listener
         self._channels: dict[int, _Channel] = {}
         self._news: set[str] = set()
         self._is_news = Signal()
@@ -136,7 +137,7 @@ class Feed:
             gevent.sleep(PAUSE)
 
     def _listen(self) -> None:
-        with self.client.pubsub() as subscription:  # type: ignore[no-untyped-call]
+        with self._listener.pubsub() as subscription:  # type: ignore[no-untyped-call]
             subscription.subscribe(keys.NEWS)
             while True:
                 match subscription.get_message(timeout=BLOCK):

@@ -8,7 +8,7 @@ import redis
 from bottle import HTTPResponse
 
 from knossosd.settings import Settings
-from knossosd.tickets.connection import connect_once
+from knossosd.tickets.connection import connect_once, refusal_of_writes
 from knossosd.tickets.workers import living
 from knossosd.web.disk import Disk
 
@@ -36,12 +36,13 @@ class _Readiness:
         return HTTPResponse(json.dumps({"ready": ready, "checks": checks}), 200 if ready else 503, headers)
 
     def _redis_and_workers(self) -> dict[str, Check]:
-        """Who lives is known by Redis alone."""
+        """Who lives is known by Redis alone. One that takes nothing in is of no use."""
         try:
+            takes_writes = refusal_of_writes(self._client) is None
             workers = sum(process.kind == "worker" for process in living(self._client))
         except redis.RedisError:
             return {"redis": {"ok": False}, "workers": {"ok": False, "living": None}}
-        return {"redis": {"ok": True}, "workers": {"ok": workers > 0, "living": workers}}
+        return {"redis": {"ok": takes_writes}, "workers": {"ok": workers > 0, "living": workers}}
 
     def _room(self) -> Check:
         free = self._disk.free()

@@ -27,7 +27,7 @@ import redis
 from knossosd import parent
 from knossosd.privileges import open_private
 from knossosd.settings import VAR, Settings
-from knossosd.tickets.connection import connect_for_visitors, connect_once
+from knossosd.tickets.connection import connect_for_visitors, connect_once, connect_to_listen
 from knossosd.tickets.store import Tickets
 from knossosd.tickets.workers import Heartbeat
 from knossosd.web.app import make_app
@@ -64,7 +64,7 @@ def serve(settings: Settings) -> None:
     listener, _lock = _listen(host, port)
     client = connect_for_visitors(settings, "web")
     _wait_for(client)
-    feed = Feed(client)
+    feed = Feed(client, connect_to_listen(settings, "feed"))
     app = make_app(settings, Tickets(client, settings), tasks.wake, feed)
     gevent.get_hub().print_exception = _log_uncaught  # type: ignore[method-assign, assignment]
     options: Any = {"handler_class": SocketHandler, "log": _RequestLog(), "error_log": logging.getLogger("gevent")}

@@ -139,7 +139,7 @@ def test_a_conversion_that_starts_again_starts_again_on_the_page(
     execution.planned(planned("core.7z"))
     execution.finished(archive("core.7z", Stage.DONE, 100, 100))
     expect(bar_of(watched, "core.7z")).to_contain_text("done")
-    assert execution.hand_back()
+    assert execution.hand_back("It is to be tried again.")
     again = Execution.claim(tickets, receipt.ticket)
     assert again
     again.planned(planned("core.7z"))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from tests import archives, hosts
 from tests.checkouts import ROOT, a_document, free_port
@@ -187,3 +188,19 @@ def test_the_doctor_says_what_to_do(tmp_path: Path) -> None:
     for what in ("Redis", "7-Zip", "API keys"):
         assert not found[what]["is_right"]
         assert found[what]["hint"]
+
+
+def test_the_doctor_finds_a_redis_that_loses_or_takes_nothing(
+    valkey: str, redis_client: redis.Redis, tmp_path: Path
+) -> None:
+    settings = written(tmp_path / "settings.py", f"REDIS = {valkey!r}\n")
+    for memory, policy, words in ((2**30, "volatile-lru", "noeviction"), (1, "noeviction", "Make room")):
+        redis_client.config_set("maxmemory-policy", policy)
+        redis_client.config_set("maxmemory", memory)
+        try:
+            found = {one["what"]: one for one in json.loads(verb("doctor", "--json", settings=settings).stdout)}
+        finally:
+            redis_client.config_set("maxmemory", 0)
+            redis_client.config_set("maxmemory-policy", "noeviction")
+        assert not found["Redis"]["is_right"]
+        assert words in found["Redis"]["hint"]

@@ -3,10 +3,12 @@
 import json
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import redis
 
+from knossosd.conversion.observer import Level
 from knossosd.faults import Code, Finding
 from knossosd.settings import Settings
 from knossosd.tickets.ending import Outcome
@@ -97,3 +99,39 @@ def test_deliveries_are_listed_and_made_once_more(copy: Checkout, tickets: Ticke
     assert outbox.due() == [delivery.id]
     assert tickets.client.llen("huey.redis.knossosdupkeep") == 1
     assert copy.verb("webhooks", "redeliver", "unknown").returncode == 1
+
+
+def test_what_modders_and_hosts_write_is_shown_as_it_is(copy: Checkout, tickets: Tickets) -> None:
+    one = tickets.create("{}", title="[/red] Mod [bold]", webhook="https://site.example/hook")
+    execution = claimed(tickets, one)
+    execution.log(Level.INFO, "\x1b[2J[/x]")
+    execution.finish(Outcome(errors=(Finding(Code.DISK_FULL, "Full."),)))
+    [delivery] = Outbox(tickets.client).all()
+    Outbox(tickets.client).note(replace(delivery, attempts=0), "[/x] said", state=DeliveryState.WAITING)
+    assert "[/red] Mod [bold]" in ok(copy.verb("tickets", "list"))
+    assert "INFO: \\x1b[2J[/x]" in ok(copy.verb("tickets", "show", str(one.ticket)))
+    assert "[/x] said" in ok(copy.verb("webhooks", "list"))
+
+
+def test_while_redis_takes_nothing_in_tickets_are_shown_but_not_changed(
+    copy: Checkout, tickets: Tickets, dead: Receipt
+) -> None:
+    [delivery] = Outbox(tickets.client).all()
+    tickets.client.config_set("maxmemory", 1)
+    try:
+        assert str(dead.ticket) in ok(copy.verb("tickets", "list"))
+        for verb in ("cancel", "retry", "remove"):
+            refused = copy.verb("tickets", verb, str(dead.ticket))
+            assert (refused.returncode, refused.stdout) == (3, "")
+            assert "Redis takes nothing in" in refused.stderr
+            assert "Traceback" not in refused.stderr
+        assert copy.verb("webhooks", "redeliver", delivery.id).returncode == 3
+    finally:
+        tickets.client.config_set("maxmemory", 0)
+    assert get(tickets, dead).state is State.DONE
+
+
+def test_all_and_some_are_not_retried_at_once(copy: Checkout, tickets: Tickets, dead: Receipt) -> None:
+    assert copy.verb("tickets", "retry", str(dead.ticket), "--all").returncode == 2
+    assert copy.verb("tickets", "retry").returncode == 2
+    assert get(tickets, dead).state is State.DONE

@@ -80,11 +80,37 @@ def test_a_lease_is_renewed_as_long_as_it_is_held(redis_client: redis.Redis) -> 
 
 def test_the_lease_of_a_worker_that_died_runs_out(redis_client: redis.Redis) -> None:
     dead = SharedLeases(redis_client, redis_client, lifetime=0.2)
-    assert dead._take(["knossosd:lease:x"], "dead") == "knossosd:lease:x"
+    assert dead._take(["knossosd:lease:x"], "dead", _go_on) == "knossosd:lease:x"
     living = SharedLeases(redis_client, redis_client, lifetime=0.2)
-    while living._take(["knossosd:lease:x"], "living") is None:
+    while living._take(["knossosd:lease:x"], "living", _go_on) is None:
         time.sleep(0.02)
     assert redis_client.get("knossosd:lease:x") == "living"
+
+
+def test_a_lease_from_before_the_clock_was_set_back_runs_out(redis_client: redis.Redis) -> None:
+    leases = SharedLeases(redis_client, redis_client, lifetime=5)
+    assert leases._take(["knossosd:lease:x"], "dead", _go_on)
+    redis_client.pexpire("knossosd:lease:x", 3600_000)
+    assert leases._take(["knossosd:lease:x"], "living", _go_on) is None
+    assert redis_client.pttl("knossosd:lease:x") <= 5000
+
+
+def test_a_lease_that_was_asked_for_twice_is_held(redis_client: redis.Redis) -> None:
+    """The first answer was lost."""
+    leases = SharedLeases(redis_client, redis_client, lifetime=5)
+    assert leases._take(["knossosd:lease:x"], "me", _go_on)
+    assert leases._take(["knossosd:lease:x"], "me", _go_on)
+
+
+def test_who_wants_a_lease_waits_while_redis_takes_nothing_in(redis_client: redis.Redis) -> None:
+    leases = SharedLeases(redis_client, redis_client, lifetime=5)
+    told: list[str] = []
+    redis_client.config_set("maxmemory", 1)
+    try:
+        with hold(leases, "name", busy=lambda: told.append("busy"), check=lambda: _make_room(redis_client)):
+            assert told == [], "nobody else has it"
+    finally:
+        _make_room(redis_client)
 
 
 def test_a_lease_that_ran_out_while_redis_was_away_is_taken_again(redis_client: redis.Redis) -> None:
@@ -122,3 +148,11 @@ def test_only_the_owner_releases_a_lease(redis_client: redis.Redis) -> None:
 
 def _call_off() -> None:
     raise Cancelled
+
+
+def _go_on() -> None:
+    """Nobody calls it off."""
+
+
+def _make_room(client: redis.Redis) -> None:
+    client.config_set("maxmemory", 0)

@@ -5,14 +5,17 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.error
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from knossosd.tickets import keys
+from knossosd.tickets.workers import living
 from tests import archives, checkouts, hosts
 from tests.checkouts import Checkout, a_document, wait_until
 from tests.faults.storm import SETTINGS, Storm
@@ -62,9 +65,11 @@ def test_a_clock_that_jumps_ends_no_young_ticket(a_storm: Storm, installation: C
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """A file system of four megabytes in the folder."""
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], check=False).returncode:
+def small_disk(folder: Path, size: str = "4m") -> Iterator[Path]:
+    """A file system of this size in the folder."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    options = f"size={size},mode=700"
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=False).returncode:
         pytest.skip("file systems can only be mounted by root")
     try:
         yield folder
@@ -85,7 +90,6 @@ def test_a_full_mirror_is_told_and_what_failed_goes_on_when_there_is_room(tmp_pa
     archive = archives.make_zip(tmp_path / "a.zip", {"mod.ini": os.urandom(3_000_000)}).read_bytes()
     link = host.link("/a.zip", hosts.serves(archive))
     mirror = tmp_path / "small"
-    mirror.mkdir()
     with (
         small_disk(mirror),
         checkouts.checkout(**SETTINGS, MIRROR_PATH=str(mirror), MIN_FREE_DISK=0) as copy,
@@ -127,6 +131,75 @@ def test_a_full_temporary_folder_is_told_and_no_archive_is_blamed(
         assert installation.verb("tickets", "retry", "--all").returncode == 0
         outcome = installation.outcome(ticket, token)
         assert [error["code"] for error in outcome["errors"]] == ["archive_encrypted"]
+
+
+def test_valkey_cannot_write_its_file_for_a_while(host: Host, tmp_path: Path) -> None:
+    """A conversion waits with what it has to tell and loses no attempt; what is known can be read; the rest is refused
+    with the reason."""
+    content = archives.pack(tmp_path / "core.7z", archives.SAMPLE).read_bytes()
+    quick = host.link("/core.7z", hosts.serves(content))
+    slow, begun, hold = hosts.held(host, content)
+    with checkouts.checkout(**SETTINGS) as copy, small_disk(copy.folder / "var" / "redis", "8m") as disk:
+        copy.start_supervisor()
+        done, token_of_done = copy.submit(a_document(quick))
+        assert copy.outcome(done, token_of_done)["success"]
+        ticket, token = copy.submit(a_document(slow, id="held"))
+        assert begun.wait(30)
+        with redis.Redis(unix_socket_path=str(copy.folder / "var" / "redis.sock")) as client:
+            ballast = fill(disk)
+            wait_until(lambda: _refuses(client), "Valkey has noticed")
+            hold.set()
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                copy.submit(a_document(quick, id="refused"))
+            assert (refused.value.code, refused.value.headers["Retry-After"]) == (503, "5")
+            threading.Event().wait(OUTAGE)
+            assert not copy.is_ready()
+            assert copy.state(ticket) == "WORKING"
+            assert copy.outcome(done, token_of_done)["success"], "whatever became of the connections meanwhile"
+            assert str(ticket) in copy.verb("tickets", "list").stdout
+            assert copy.verb("tickets", "cancel", str(ticket)).returncode == 3
+            ballast.unlink()
+        assert copy.outcome(ticket, token)["success"]
+        status = copy.get(f"/api/converter/get_status/{ticket}")
+        assert status["attempt"] == 1
+        again, token_of_again = copy.submit(a_document(quick, id="again"))
+        assert copy.outcome(again, token_of_again)["success"]
+        wait_until(copy.is_ready, "all of it lives")
+
+
+def test_a_worker_stops_when_it_must_though_redis_takes_nothing_in(
+    installation: Checkout, a_storm: Storm, tmp_path: Path
+) -> None:
+    content = archives.pack(tmp_path / "core.7z", archives.SAMPLE).read_bytes()
+    link, begun, hold = hosts.held(a_storm.host, content)
+    ticket, token = installation.submit(a_document(link))
+    assert begun.wait(30)
+    [pid] = [one.pid for one in living(a_storm.redis()) if one.ticket == ticket]
+    a_storm.redis().config_set("maxmemory", 1)
+    os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: f"ticket {ticket} is not handed back" in installation.logs(), "the worker has stopped")
+    a_storm.redis().config_set("maxmemory", 0)
+    hold.set()
+    wait_until(lambda: not a_storm.redis().exists(keys.lease(ticket)), "the lease has run out")
+    a_storm.tend()
+    assert installation.outcome(ticket, token)["success"]
+
+
+def test_a_ticket_whose_document_is_gone_fails_with_that_reason(installation: Checkout, a_storm: Storm) -> None:
+    installation.supervisorctl("stop", "worker")
+    ticket, token = installation.submit(a_document("http://127.0.0.1/core.7z"))
+    a_storm.redis().delete(keys.document(ticket))
+    installation.supervisorctl("start", "worker")
+    [error] = installation.outcome(ticket, token)["errors"]
+    assert (error["code"], error["message"]) == ("internal", "The server has lost the document.")
+
+
+def _refuses(client: redis.Redis) -> bool:
+    try:
+        client.set("knossosd:filling", bytes(5000), px=100)
+    except redis.ResponseError:
+        return True
+    return False
 
 
 def test_a_running_conversion_is_cancelled_at_once_and_leaves_nothing(

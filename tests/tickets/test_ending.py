@@ -49,7 +49,7 @@ def test_a_running_ticket_that_is_cancelled_is_taken_from_its_worker(tickets: Ti
     execution = claimed(tickets, receipt)
     assert cancel(tickets, found(tickets, receipt))
     assert execution.finish(Outcome("{}")) is None
-    assert execution.hand_back() is False
+    assert execution.hand_back("It is to be tried again.") is False
     assert tickets.result(receipt.ticket) is None
     assert tickets.working() == 0
     assert not tickets.client.exists(keys.lease(receipt.ticket))
@@ -178,9 +178,36 @@ def test_one_ticket_does_not_shorten_the_life_of_what_others_share(tickets: Tick
     dead = tickets.create("{}", title="")
     claimed(tickets, dead).finish(DEAD)
     assert tickets.retry(found(tickets, dead))
-    claimed(tickets, dead).hand_back()
+    claimed(tickets, dead).hand_back("It is to be tried again.")
     assert all(after >= before[index] - 1 for index, after in lives().items() if before[index] > 0)
     assert tickets.client.ttl(keys.QUEUE) > 0
+
+
+def test_a_ticket_that_fails_once_more_stays_in_the_list_of_all(tickets: Tickets, receipt: Receipt) -> None:
+    """Nobody has submitted anything for so long that the list has hardly a day to live."""
+    for _ in range(2):
+        claimed(tickets, receipt).finish(DEAD)
+        tickets.client.expire(keys.TICKETS, 60)
+        assert tickets.retry(found(tickets, receipt))
+    claimed(tickets, receipt).finish(DEAD)
+    assert tickets.client.ttl(keys.TICKETS) >= tickets.client.ttl(keys.record(receipt.ticket)) - 1
+
+
+def test_a_late_retry_takes_back_the_webhook_of_the_latest_end(tickets: Tickets, receipt: Receipt) -> None:
+    claimed(tickets, receipt).finish(DEAD)
+    seen = found(tickets, receipt)
+    assert tickets.retry(seen)
+    claimed(tickets, receipt).finish(DEAD)
+    assert tickets.retry(seen)
+    assert Outbox(tickets.client).due() == []
+
+
+def test_what_cannot_be_retried_is_not_among_the_dead(tickets: Tickets, receipt: Receipt) -> None:
+    execution = claimed(tickets, receipt)
+    tickets.client.delete(keys.document(receipt.ticket))
+    execution.finish(DEAD)
+    assert tickets.dead() == []
+    assert 0 < tickets.client.ttl(keys.record(receipt.ticket)) <= tickets.settings.result_lifetime
 
 
 def test_an_idempotency_key_forgets_a_ticket_that_is_gone(tickets: Tickets) -> None:

@@ -10,11 +10,12 @@ from knossosd.faults import Code, Finding
 from knossosd.settings import Settings
 from knossosd.tickets import events, keys, questions
 from knossosd.tickets import execution as execution_module
-from knossosd.tickets.ending import Outcome, cancel
+from knossosd.tickets.ending import Ended, Outcome, cancel
 from knossosd.tickets.execution import Execution
 from knossosd.tickets.reaper import reap
 from knossosd.tickets.record import State
 from knossosd.tickets.store import Receipt, Tickets
+from tests.checkouts import wait_until
 from tests.tickets.steps import claimed, found, log_lines, position, vanish
 
 
@@ -93,7 +94,7 @@ def test_every_key_of_a_ticket_has_a_lifetime_at_every_step(tickets: Tickets, re
     execution.progress(Snapshot(0.5, ()))
     questions.answer(tickets.client, receipt.ticket, "nobody asked")
     assert immortal() == []
-    execution.hand_back()
+    execution.hand_back("It is to be tried again.")
     assert immortal() == []
     claimed(tickets, receipt).finish(Outcome("{}"))
     assert immortal() == []
@@ -108,7 +109,7 @@ def test_a_worker_that_was_replaced_cannot_write_any_more(tickets: Tickets, rece
     old.log(Level.INFO, "from the grave")
     old.progress(Snapshot(0.9, ()))
     assert old.finish(Outcome("old")) is None
-    assert old.hand_back() is False
+    assert old.hand_back("It is to be tried again.") is False
     with pytest.raises(Cancelled):
         old.check()
     assert events.past(tickets.client, receipt.ticket).events == before
@@ -134,7 +135,7 @@ def test_a_ticket_handed_back_waits_in_its_old_place(tickets: Tickets, receipt: 
     later = tickets.create("{}", title="")
     execution = claimed(tickets, receipt)
     assert position(tickets, later) == 1
-    execution.hand_back()
+    execution.hand_back("It is to be tried again.")
     assert found(tickets, receipt).state is State.WAITING
     assert (position(tickets, receipt), position(tickets, later)) == (1, 2)
     assert claimed(tickets, receipt).ticket.attempt == 2
@@ -149,6 +150,43 @@ def test_a_worker_notices_soon_that_its_ticket_was_cancelled(tickets: Tickets, r
                 execution.check()
             except Cancelled:
                 break
+
+
+def test_a_conversion_waits_with_its_end_while_redis_takes_nothing_in(tickets: Tickets, receipt: Receipt) -> None:
+    with claimed(tickets, receipt) as execution:
+        tickets.client.config_set("maxmemory", 1)
+        ends: list[Ended | None] = []
+        ending = threading.Thread(target=lambda: ends.append(execution.finish(Outcome("{}"))))
+        try:
+            ending.start()
+            ending.join(1)
+            assert ending.is_alive()
+        finally:
+            tickets.client.config_set("maxmemory", 0)
+        ending.join(10)
+    assert ends[0]
+    assert ends[0].delivery == found(tickets, receipt).ending
+    assert found(tickets, receipt).success
+
+
+def test_a_lease_is_renewed_though_there_is_no_memory_for_anything(tickets: Tickets, receipt: Receipt) -> None:
+    lease = keys.lease(receipt.ticket)
+    execution = claimed(tickets, receipt)
+    tickets.client.pexpire(lease, 1000)
+    tickets.client.config_set("maxmemory", 1)
+    try:
+        with execution:
+            wait_until(lambda: tickets.client.pttl(lease) > 1000, "it is renewed")
+    finally:
+        tickets.client.config_set("maxmemory", 0)
+
+
+def test_what_redis_will_never_take_is_not_waited_for(tickets: Tickets, receipt: Receipt) -> None:
+    with claimed(tickets, receipt) as execution:
+        tickets.client.delete(keys.events(receipt.ticket))
+        tickets.client.set(keys.events(receipt.ticket), "no stream")
+        with pytest.raises(redis.ResponseError):
+            execution.log(Level.INFO, "one")
 
 
 def test_progress_keeps_only_the_newest(tickets: Tickets, receipt: Receipt) -> None:

@@ -100,7 +100,7 @@ def test_every_change_is_told(tickets: Tickets) -> None:
         assert changes(tickets.client, subscription) == {Change.TICKETS}
         execution = claimed(tickets, receipt)
         assert changes(tickets.client, subscription) == {Change.TICKETS}
-        execution.hand_back()
+        execution.hand_back("It is to be tried again.")
         assert changes(tickets.client, subscription) == {Change.TICKETS}
         ended = claimed(tickets, receipt).finish(Outcome(errors=(FULL,)))
         assert changes(tickets.client, subscription) == {Change.TICKETS, Change.DELIVERIES}

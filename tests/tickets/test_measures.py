@@ -102,7 +102,7 @@ def test_every_wait_is_measured_and_the_whole(tickets: Tickets, clock: Clock) ->
     first = claimed(tickets, receipt)
     assert durations(tickets, Duration.WAITING) == (1, 10)
     clock.now += 100
-    first.hand_back()
+    first.hand_back("It is to be tried again.")
     clock.now += 5
     claimed(tickets, receipt).finish(Outcome("{}"))
     assert durations(tickets, Duration.WAITING) == (2, 15)
@@ -159,7 +159,7 @@ def test_what_was_measured_before_a_ticket_was_handed_back_is_counted(tickets: T
     for _ in range(2):
         with claimed(tickets, receipt) as execution:
             execution.measured(Measure.DOWNLOADED, 1000)
-            execution.hand_back()
+            execution.hand_back("It is to be tried again.")
     assert counted(tickets) == {"submissions": 1, "downloaded_bytes": 2000}
 
 

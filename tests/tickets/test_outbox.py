@@ -103,6 +103,18 @@ def test_a_success_counts_although_somebody_else_tries_by_now(outbox: Outbox, cl
     assert [one["outcome"] for one in log(outbox, delivery_id)] == ["taken"]
 
 
+def test_when_the_clock_was_set_back_it_is_due_at_once(outbox: Outbox, clock: Clock, delivery_id: str) -> None:
+    clock.now -= 86400
+    assert outbox.due() == [delivery_id]
+    taken = outbox.take(delivery_id)
+    assert taken is not None
+    assert outbox.due() == [], "somebody has it"
+    outbox.note(taken, "x", state=WAITING)
+    assert outbox.due() == [], "it has its pause"
+    clock.now += LONGEST_PAUSE
+    assert outbox.due() == [delivery_id]
+
+
 def test_after_a_success_there_is_no_other_attempt(outbox: Outbox, clock: Clock, delivery_id: str) -> None:
     delivery = outbox.take(delivery_id)
     assert delivery is not None

@@ -8,7 +8,7 @@ from knossosd.tickets import events, keys
 from knossosd.tickets.connection import now_in_redis
 from knossosd.tickets.ending import Outcome
 from knossosd.tickets.execution import Execution
-from knossosd.tickets.reaper import expire_old, reap, unheard
+from knossosd.tickets.reaper import expire_old, mend_indexes, reap, unheard
 from knossosd.tickets.record import State
 from knossosd.tickets.store import Receipt, Tickets
 from tests.tickets.steps import claimed, found, log_lines, vanish
@@ -46,7 +46,7 @@ def test_the_reaper_forgets_tickets_that_expired(tickets: Tickets, receipt: Rece
 
 def test_handing_back_costs_no_attempt(tickets: Tickets, receipt: Receipt) -> None:
     for _ in range(tickets.settings.max_attempts + 2):
-        claimed(tickets, receipt).hand_back()
+        claimed(tickets, receipt).hand_back("It is to be tried again.")
     claimed(tickets, receipt)
     vanish(tickets, receipt)
     assert reap(tickets) == ([receipt.ticket], [])
@@ -58,6 +58,59 @@ def test_of_many_reapers_one_takes_a_ticket_over(tickets: Tickets, receipt: Rece
     vanish(tickets, receipt)
     taken = [Execution.take_over(tickets, receipt.ticket) for _ in range(3)]
     assert [one is not None for one in taken] == [True, False, False]
+
+
+def test_a_lease_from_before_the_clock_was_set_back_runs_out(tickets: Tickets, receipt: Receipt) -> None:
+    execution = claimed(tickets, receipt)
+    lease, longest = keys.lease(receipt.ticket), tickets.settings.lease_time * 1000
+    for left in ("PX 3600000", "PERSIST"):
+        tickets.client.set(lease, "x", px=3600_000 if left != "PERSIST" else None)
+        assert reap(tickets) == ([], []), "its worker may live"
+        assert 0 < tickets.client.pttl(lease) <= longest
+    execution.check()
+
+
+def test_what_is_wrong_with_one_ticket_keeps_nobody_from_the_others(
+    tickets: Tickets, receipt: Receipt, caplog: pytest.LogCaptureFixture
+) -> None:
+    unreadable, meddled_with = (tickets.create("{}", title="") for _ in range(2))
+    for one in (unreadable, meddled_with, receipt):
+        claimed(tickets, one)
+        vanish(tickets, one)
+    tickets.client.hdel(keys.record(unreadable.ticket), "created")
+    tickets.client.hset(keys.record(meddled_with.ticket), "vanished", "often")
+    wrong = tickets.create("{}", title="")
+    claimed(tickets, wrong)
+    vanish(tickets, wrong)
+    tickets.client.delete(keys.events(wrong.ticket))
+    tickets.client.set(keys.events(wrong.ticket), "no stream")
+    waiting, failed = reap(tickets)
+    assert receipt.ticket in waiting
+    assert failed == []
+    assert [one.number for one in tickets.all() if one.number != wrong.ticket] == [receipt.ticket]
+    assert tickets.client.exists(keys.record(unreadable.ticket)), "a newer version may have written it"
+    tickets.client.zadd(keys.TICKETS, {str(unreadable.ticket): 1.0})
+    assert expire_old(tickets) == []
+    assert tickets.client.ttl(keys.record(unreadable.ticket)) > 0, "it goes by itself"
+    assert f"ticket {wrong.ticket} cannot be seen to" in caplog.messages
+    mend_indexes(tickets)
+    assert wrong.ticket in {one.number for one in tickets.next(9)}, "what was begun is brought to its end"
+
+
+def test_a_ticket_that_is_in_no_index_gets_back_where_it_belongs(tickets: Tickets, receipt: Receipt) -> None:
+    """Somebody removed the indexes, or a Redis that has to throw something away."""
+    working, done = (tickets.create("{}", title="") for _ in range(2))
+    claimed(tickets, working)
+    claimed(tickets, done).finish(Outcome("{}"))
+    tickets.client.delete(keys.QUEUE, keys.WORKING)
+    mend_indexes(tickets)
+    assert [one.number for one in tickets.next(9)] == [receipt.ticket]
+    assert [one.number for one in tickets.running(9)] == [working.ticket]
+    assert tickets.client.ttl(keys.QUEUE) > 0
+    assert tickets.client.ttl(keys.WORKING) > 0
+    vanish(tickets, working)
+    assert reap(tickets) == ([working.ticket], [])
+    assert unheard(tickets, set()) == [receipt.ticket, working.ticket]
 
 
 def test_who_waits_without_being_heard_of_is_found(tickets: Tickets, receipt: Receipt) -> None:

@@ -74,3 +74,12 @@ def test_cancelling_and_taking_over_happen_once(tickets: Tickets) -> None:
     assert log_lines(tickets, receipt) == ["INFO: again"]
     assert cancel(tickets, found(tickets, receipt))
     assert not cancel(tickets, found(tickets, receipt))
+
+
+def test_a_ticket_is_handed_back_once(tickets: Tickets) -> None:
+    receipt = tickets.create("{}", title="")
+    execution = Execution.claim(tickets, receipt.ticket)
+    assert execution is not None
+    assert execution.hand_back("Once more.")
+    assert log_lines(tickets, receipt) == ["WARNING: Once more."]
+    assert found(tickets, receipt).state is State.WAITING

@@ -8,6 +8,7 @@ import redis
 
 from knossosd.faults import Code, Finding
 from knossosd.settings import Settings
+from knossosd.tickets import keys
 from knossosd.tickets.ending import Outcome
 from knossosd.tickets.execution import Execution
 from knossosd.tickets.record import State
@@ -158,3 +159,30 @@ def test_an_owner_has_so_many_tickets_at_once(redis_client: redis.Redis, setting
         tickets.create("{}", title="", owner="me")
     tickets.forget(receipts[1].ticket)
     tickets.create("{}", title="", owner="me")
+
+
+def test_a_server_without_memory_takes_no_ticket_and_nothing_is_left_of_it(
+    redis_client: redis.Redis, settings: Settings
+) -> None:
+    tickets = Tickets(redis_client, settings.model_copy(update={"tickets_per_hour": 1}))
+    redis_client.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(redis.OutOfMemoryError):
+            tickets.create("{}", title="", owner="me", idempotency_key="key")
+        assert redis_client.dbsize() == 0
+    finally:
+        redis_client.config_set("maxmemory", 0)
+    tickets.create("{}", title="", owner="me", idempotency_key="key")
+
+
+def test_a_record_that_cannot_be_read_hides_no_other(redis_client: redis.Redis, settings: Settings) -> None:
+    tickets = Tickets(redis_client, settings)
+    broken, whole = (tickets.create("{}", title="", owner="me") for _ in range(2))
+    for field, value in (("state", "SLEEPING"), ("created", "long ago"), ("errors", "{")):
+        redis_client.hset(keys.record(broken.ticket), field, value)
+        assert [one.number for one in tickets.all()] == [whole.ticket]
+        assert [one.number for one in tickets.next(5)] == [whole.ticket]
+        assert list(tickets.standings([broken.ticket, whole.ticket])) == [whole.ticket]
+        assert tickets.get(broken.ticket) is None
+    tickets.forget(broken.ticket)
+    assert [key for key in redis_client.scan_iter() if str(broken.ticket) in key] == []

@@ -91,6 +91,15 @@ def test_how_long_a_process_is_silent_is_told_by_its_last_sign(redis_client: red
     assert 0 <= fresh < LIFETIME - 1 <= late <= LIFETIME
 
 
+def test_a_sign_from_before_the_clock_was_set_back_runs_out(redis_client: redis.Redis) -> None:
+    said = json.dumps({"kind": "worker", "host": "here", "pid": 5, "since": 1.5})
+    redis_client.sadd(keys.PROCESSES, "x")
+    redis_client.set(keys.process("x"), said, px=3600_000)
+    [one] = living(redis_client)
+    assert one.silent == 0
+    assert redis_client.pttl(keys.process("x")) <= LIFETIME * 1000
+
+
 def test_a_killed_process_is_forgotten(valkey: str, redis_client: redis.Redis) -> None:
     processes = [subprocess.Popen([sys.executable, "-c", SCRIPT, valkey, kind], cwd=CHECKOUT) for kind in ("b", "a")]
     try:

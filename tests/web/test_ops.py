@@ -119,3 +119,14 @@ def test_it_is_not_ready_without_redis_but_alive(how: signal.Signals) -> None:
         finally:
             server.kill()
             server.wait()
+
+
+def test_it_is_not_ready_while_redis_takes_nothing_in(web: Checkout, redis_client: redis.Redis) -> None:
+    with a_worker(redis_client):
+        redis_client.config_set("maxmemory", 1)
+        try:
+            status, told = readiness(web)
+            assert (status, told["ready"], told["checks"]["redis"]) == (503, False, {"ok": False})
+        finally:
+            redis_client.config_set("maxmemory", 0)
+        assert readiness(web)[0] == 200
