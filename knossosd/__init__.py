@@ -11,7 +11,7 @@ The rooms, from the front doors down; each calls only rooms below it:
     web/         HTTP and WebSocket on one gevent server
     tasks.py     the two Huey queues and their thin tasks
     consumers.py what runs them;  messages.py  what stands in them;  couriers.py  threads that wait for sites
-    finishing.py uploads that came in parts
+    converting.py  a ticket, to its end;  finishing.py  uploads that came in parts
     tickets/     what Redis holds: tickets, events, leases, results
     conversion/  one conversion, start to end, without a server: begin at pipeline.py
     repo/        the repo document: pure functions and types

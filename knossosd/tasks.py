@@ -10,13 +10,11 @@ their queue by one of them each time, and harms nothing when it is done twice at
 site: couriers do, so nothing in the queue of `upkeep` stands behind a webhook.
 """
 
-import json
 import logging
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from functools import cache
 from urllib.parse import urlsplit
 
@@ -30,21 +28,20 @@ from knossosd.conversion import tidying, verification
 from knossosd.conversion.busy import Busy
 from knossosd.conversion.errand import Errand
 from knossosd.conversion.http import WebClient
-from knossosd.conversion.observer import Cancelled, Level
-from knossosd.conversion.pipeline import Conversion, converting
+from knossosd.conversion.observer import Cancelled
 from knossosd.conversion.previews import Previews
 from knossosd.conversion.store import Store
 from knossosd.conversion.toolbox import Toolbox
+from knossosd.converting import INTERNAL, Converter
 from knossosd.couriers import Couriers
-from knossosd.faults import Code, Finding, InputFault, RemoteFault
+from knossosd.faults import InputFault, RemoteFault
 from knossosd.finishing import Finisher
-from knossosd.repo.document import DocumentLimits, parse
 from knossosd.repo.names import examples
 from knossosd.settings import HOUR, MINUTE
 from knossosd.tickets import webhooks
 from knossosd.tickets.chunked import ChunkedUploads
-from knossosd.tickets.connection import connect, connect_once, is_passing
-from knossosd.tickets.ending import Ended, Outcome
+from knossosd.tickets.connection import connect, connect_once
+from knossosd.tickets.ending import Ended
 from knossosd.tickets.execution import Execution
 from knossosd.tickets.leases import SharedLeases
 from knossosd.tickets.outbox import DeliveryState, Outbox
@@ -101,7 +98,7 @@ def _convert(execution: Execution) -> None:
     """Convert, and end the execution in one way or another."""
     number = execution.ticket.number
     try:
-        outcome, ended = _conclude(execution)
+        outcome, ended = _converter().conclude(execution)
     except Cancelled:
         log.info("ticket %d was called off", number)
         return
@@ -148,7 +145,7 @@ def attempt_delivery(delivery_id: str) -> None:
             return
         except Exception:  # the border: what is not noted would be tried again and again, without an end
             log.exception("attempt %d of the webhook of ticket %d failed", delivery.attempts, delivery.ticket)
-            outbox().note(delivery, _internal().message, state=DeliveryState.WAITING)
+            outbox().note(delivery, INTERNAL.message, state=DeliveryState.WAITING)
             return
         outbox().note(delivery, answer.value, state=DeliveryState.DELIVERED)
         log.info("attempt %d of the webhook of ticket %d: %s", delivery.attempts, delivery.ticket, answer.value)
@@ -299,64 +296,6 @@ def _toolbox() -> Toolbox:
     return Toolbox.from_settings(settings, _leases())
 
 
-def _conclude(execution: Execution) -> tuple[Outcome, Ended]:
-    """Convert, and record the outcome. Raises `Cancelled`, also when that came too late, and `RedisError` when it may
-    be recorded later."""
-    try:
-        with _converting(execution) as conversion:
-            return _end(execution, _recorded(conversion))
-    except Cancelled:
-        raise
-    except Exception as error:  # the border: whatever went wrong, the ticket ends and the operator hears of it
-        if isinstance(error, redis.RedisError) and is_passing(error):
-            raise
-        log.exception("the conversion of ticket %d failed", execution.ticket.number)
-        return _end(execution, Outcome(errors=(_internal(),)))
-
-
-def _end(execution: Execution, outcome: Outcome) -> tuple[Outcome, Ended]:
-    ended = execution.finish(outcome)
-    if ended is None:
-        raise Cancelled
-    return outcome, ended
-
-
-@contextmanager
-def _converting(execution: Execution) -> Iterator[Conversion]:
-    document = tickets().document(execution.ticket.number)
-    if document is None:
-        yield Conversion(None, (_lost(),), ())
-        return
-    try:
-        reading = parse(document, DocumentLimits.from_settings(settings))
-    except InputFault as fault:  # the settings' limits may have changed since it was submitted
-        yield Conversion(None, (fault.finding,), ())
-        return
-    for warning in reading.warnings:
-        execution.log(Level.WARNING, str(warning))
-    toolbox = _toolbox() if execution.ticket.use_cache else _toolbox().starting_over()
-    with converting(reading.repo, toolbox=toolbox, observer=execution) as outcome:
-        yield Conversion(outcome.document, outcome.errors, reading.warnings + outcome.warnings)
-
-
-def _recorded(outcome: Conversion) -> Outcome:
-    if outcome.document is None:
-        return Outcome(errors=outcome.errors, warnings=outcome.warnings)
-    result = json.dumps(outcome.document, separators=(",", ":"), allow_nan=False)
-    return Outcome(result, warnings=outcome.warnings, last_line=(Level.INFO, "Done"))
-
-
-def _lost() -> Finding:
-    return Finding(
-        Code.INTERNAL,
-        "The server has lost the document.",
-        "This is not your mod's fault. Submit the document again.",
-    )
-
-
-def _internal() -> Finding:
-    return Finding(
-        Code.INTERNAL,
-        "The server failed in a way that it should not.",
-        "This is not your mod's fault. The operator finds the details in the log of the worker.",
-    )
+@cache
+def _converter() -> Converter:
+    return Converter(tickets(), _toolbox())

@@ -1,13 +1,14 @@
 """One conversion, start to end; knows no HTTP server, no queue and no Redis.
 
 pipeline.py   the stages in order: begin here
+gathering.py  its first half: every file, fetched and read;  notes.py  what is wrong with them
 toolbox.py    what a conversion works with;  leases.py  what only some may hold at a time
 observer.py   what it tells and asks;  board.py  how far it is;  errand.py  how it is stopped
 
 fetch.py      one file of a document, wherever it lies;  links.py  which links are ours, which are public
 download.py   an archive from its links to a file;  captcha.py  hosts that ask first
 transfer.py   one try of one link;  landing.py  the file that it writes
-http.py       outgoing requests;  guard.py  which addresses they may reach
+http.py       outgoing requests;  guard.py  which addresses they may reach;  busy.py  hosts that want to be left alone
 
 archive.py    an archive's files with their checksums;  reading.py  the reading of one archive
 streamed.py   from a stream;  compressed.py  from a tar or one compressed file;  unpacked.py  from the disk, at need

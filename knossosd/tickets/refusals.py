@@ -10,7 +10,7 @@ from typing import Any, cast
 import redis
 
 from knossosd.settings import DAY
-from knossosd.tickets import keys, scripts
+from knossosd.tickets import keys
 
 COST = 60.0
 """Seconds in which one refusal is forgiven."""
@@ -19,6 +19,18 @@ LONGEST = DAY
 """Seconds that an address owes at most."""
 
 REMEMBERED = 10_000
+
+NOTE = """
+-- keys: refusals; arguments: address, seconds that it costs, most seconds that one owes, most addresses
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+local owed = math.max(tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or now), now) + ARGV[2]
+redis.call('ZADD', KEYS[1], math.min(owed, now + ARGV[3]), ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - ARGV[4])
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+return 1
+"""
 
 
 class Refusals:
@@ -43,4 +55,4 @@ class Refusals:
         """Remember that the address was refused once more."""
         if self._most is not None:
             arguments: list[Any] = [address, COST, LONGEST, REMEMBERED]
-            self._client.eval(scripts.NOTE_REFUSAL, 1, keys.REFUSALS, *arguments)
+            self._client.eval(NOTE, 1, keys.REFUSALS, *arguments)

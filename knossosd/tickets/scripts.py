@@ -339,15 +339,3 @@ for place, ticket in ipairs(ARGV) do
 end
 return standings
 """
-
-NOTE_REFUSAL = """
--- keys: refusals; arguments: address, seconds that it costs, most seconds that one owes, most addresses
-local time = redis.call('TIME')
-local now = time[1] + time[2] / 1000000
-local owed = math.max(tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or now), now) + ARGV[2]
-redis.call('ZADD', KEYS[1], math.min(owed, now + ARGV[3]), ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - ARGV[4])
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-return 1
-"""

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from knossosd.conversion import pipeline
+from knossosd.conversion import gathering
 from knossosd.conversion.archive import Inspection
 from knossosd.conversion.cache import Record
 from knossosd.conversion.digest import digest_bytes
 from knossosd.conversion.leases import LocalLeases
+from knossosd.conversion.observer import Cancelled
 from knossosd.conversion.pipeline import Conversion, convert
 from knossosd.conversion.toolbox import Toolbox
 from knossosd.faults import Code
@@ -38,13 +39,13 @@ def tools(plain: Settings) -> Toolbox:
 def inspected(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the archives that were really read."""
     names: list[str] = []
-    real: Callable[..., Inspection] = pipeline.inspect
+    real: Callable[..., Inspection] = gathering.inspect
 
     def inspect(path: Path, name: str, **more: object) -> Inspection:
         names.append(name)
         return real(path, name, **more)
 
-    monkeypatch.setattr(pipeline, "inspect", inspect)
+    monkeypatch.setattr(gathering, "inspect", inspect)
     return names
 
 
@@ -289,7 +290,7 @@ def test_a_conversion_that_fails_withdraws_nothing_that_another_one_found(
                     self.called_off = True
             super().check()
 
-    with pytest.raises(pipeline.Cancelled):
+    with pytest.raises(Cancelled):
         run(tools, link, observer=Failing())
     other.join()
     assert found[0].document is not None
