@@ -10,9 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
+from knossosd.conversion.busy import asked_pause
 from knossosd.conversion.captcha import find_captcha
 from knossosd.conversion.known import Validators
-from knossosd.conversion.transfer import HTML, MAX_PAUSE, _asked_pause
+from knossosd.conversion.transfer import HTML, MAX_PAUSE
 from knossosd.faults import InputFault, RemoteFault
 from tests import hosts
 from tests.conversion.test_download import CONTENT, Fetch
@@ -36,12 +37,12 @@ def an_answer(**named: str) -> HTTPResponse:
 @example(LONG)
 @example("Fri, 31 Dec 9999 23:59:59 -2359")
 def test_no_host_makes_us_wait_for_longer_than_we_want(after: str) -> None:
-    assert 0.0 <= _asked_pause(an_answer(Retry_After=after)) <= MAX_PAUSE
+    assert 0.0 <= asked_pause(an_answer(Retry_After=after), MAX_PAUSE) <= MAX_PAUSE
 
 
 @given(st.integers(0, 10**6))
 def test_seconds_to_wait_are_read(seconds: int) -> None:
-    assert _asked_pause(an_answer(Retry_After=str(seconds))) == min(seconds, MAX_PAUSE)
+    assert asked_pause(an_answer(Retry_After=str(seconds)), MAX_PAUSE) == min(seconds, MAX_PAUSE)
 
 
 @given(headers, headers, headers)

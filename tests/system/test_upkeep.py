@@ -130,6 +130,7 @@ def test_an_upload_is_there_for_a_ticket_that_waits_longer_than_it_is_kept(tmp_p
     assert outcome["success"], outcome
 
 
+@pytest.mark.usefixtures("redis_client")
 def test_a_sweep_without_end_takes_one_thread_only(valkey: str) -> None:
     """Or there would be none left, after an hour of a disk that hangs, for tickets and webhooks."""
     program = """if True:
