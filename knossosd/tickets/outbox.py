@@ -43,6 +43,25 @@ TICK = 1.0
 AT_ONCE = 10_000
 """Deliveries that are looked at in one go: so many that one site which hangs hides no other."""
 
+
+class DeliveryState(StrEnum):
+    """How a delivery is."""
+
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    GIVEN_UP = "given up"
+
+
+COUNTED_AS = {
+    DeliveryState.WAITING: Attempt.FAILED,
+    DeliveryState.DELIVERED: Attempt.DELIVERED,
+    DeliveryState.GIVEN_UP: Attempt.GIVEN_UP,
+}
+"""What an attempt after which a delivery is so is counted as."""
+
+COUNTERS = ", ".join(f"['{state}'] = '{attempt_field(attempt)}'" for state, attempt in COUNTED_AS.items())
+"""The same for the script that counts it."""
+
 TAKE_DELIVERY = f"""
 -- keys: delivery, outbox;
 -- arguments: delivery id, now, until when nobody else takes it, how late at the latest one may be due
@@ -59,9 +78,8 @@ return redis.call('HINCRBY', KEYS[1], 'attempts', 1)
 
 NOTE_DELIVERY = f"""
 -- keys: delivery, outbox, totals, slot;
--- arguments: delivery id, number of the attempt, what came of it, its entry in the log, now, seconds for which it is
--- tried, first pause, longest pause, what a pause is multiplied with, pause that the site asks for, and what is counted
--- by the state in the end
+-- arguments: delivery id, number of the attempt, what came of it, its entry in the log, now, what a pause is multiplied
+-- with, pause that the site asks for
 {MEASURE}
 {NOTE_IN_LOG}
 local state, attempts, noted, created, earlier =
@@ -71,14 +89,15 @@ if state ~= 'waiting' then return 0 end
 -- Who was silent for so long that somebody else took it can still say that there has to be no other attempt.
 if attempts ~= ARGV[2] and ARGV[3] ~= 'delivered' then return 0 end
 state = ARGV[3]
-if state == 'waiting' and ARGV[5] - created > tonumber(ARGV[6]) then state = 'given up' end
+if state == 'waiting' and ARGV[5] - created > {PATIENCE} then state = 'given up' end
 redis.call('HSET', KEYS[1], 'state', state, 'noted', ARGV[2])
 note_in_log(KEYS[1], ARGV[4])
-measure(KEYS[3], KEYS[4], {{[cjson.decode(ARGV[11])[state]] = 1}}, {{}})
+local counters = {{{COUNTERS}}}
+measure(KEYS[3], KEYS[4], {{[counters[state]] = 1}}, {{}})
 {told(Change.DELIVERIES)}
 if state == 'waiting' then
-    local pause = math.min(ARGV[7] * 2 ^ (attempts - (earlier or 0) - 1), ARGV[8]) * ARGV[9]
-    redis.call('ZADD', KEYS[2], ARGV[5] + math.max(pause, ARGV[10]), ARGV[1])
+    local pause = math.min({FIRST_PAUSE} * 2 ^ (attempts - (earlier or 0) - 1), {LONGEST_PAUSE}) * ARGV[6]
+    redis.call('ZADD', KEYS[2], ARGV[5] + math.max(pause, ARGV[7]), ARGV[1])
 else
     redis.call('ZREM', KEYS[2], ARGV[1])
 end
@@ -100,22 +119,6 @@ for _, key in ipairs(KEYS) do lengthen(key, ARGV[3]) end
 {told(Change.DELIVERIES)}
 return 1
 """
-
-
-class DeliveryState(StrEnum):
-    """How a delivery is."""
-
-    WAITING = "waiting"
-    DELIVERED = "delivered"
-    GIVEN_UP = "given up"
-
-
-COUNTED_AS = {
-    DeliveryState.WAITING: Attempt.FAILED,
-    DeliveryState.DELIVERED: Attempt.DELIVERED,
-    DeliveryState.GIVEN_UP: Attempt.GIVEN_UP,
-}
-"""What an attempt after which a delivery is so is counted as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,12 +232,8 @@ class Outbox:
             state.value,
             log_entry(now, outcome),
             now,
-            PATIENCE,
-            FIRST_PAUSE,
-            LONGEST_PAUSE,
             0.5 + self._jitter(),
             after,
-            json.dumps({state.value: attempt_field(attempt) for state, attempt in COUNTED_AS.items()}),
         ]
         self._client.eval(NOTE_DELIVERY, len(names), *names, *arguments)
 
