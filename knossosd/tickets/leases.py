@@ -16,13 +16,15 @@ from knossosd.conversion.leases import POLL
 from knossosd.tickets import keys
 from knossosd.tickets.connection import is_passing
 from knossosd.tickets.execution import RENEWALS_PER_LEASE
+from knossosd.tickets.scripts import SHORTEN
 
 log = logging.getLogger(__name__)
 
-TAKE = """
+TAKE = f"""
+{SHORTEN}
 if redis.call('GET', KEYS[1]) == ARGV[1] then return 1 end
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
-if redis.call('PTTL', KEYS[1]) > tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+shorten(KEYS[1], ARGV[2])
 return 0
 """
 PROLONG = """
@@ -31,8 +33,7 @@ if not owner or owner == ARGV[1] then redis.call('SET', KEYS[1], ARGV[1], 'PX', 
 """
 RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 """Keys: lease; arguments: owner, and the lifetime in milliseconds. Only the owner may prolong and release. A lease that
-ran out while Redis was away may be taken again, if nobody was quicker. One that has longer to run than any was given is
-of a time before the clock was set back: it is cut short, and its owner, if he lives, prolongs it as ever."""
+ran out while Redis was away may be taken again, if nobody was quicker."""
 
 
 class SharedLeases:

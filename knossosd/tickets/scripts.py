@@ -38,6 +38,15 @@ end
 """
 """What is shared by many tickets lives as long as the longest of them wants it to."""
 
+SHORTEN = """
+local function shorten(key, milliseconds)
+    local left = redis.call('PTTL', key)
+    if left == -1 or left > tonumber(milliseconds) then redis.call('PEXPIRE', key, milliseconds) end
+end
+"""
+"""A lease that has longer to run than any was given is of a time before the clock was set back. It is cut short: who
+holds it and lives renews it as ever."""
+
 MEASURE = f"""
 local function measure(totals, slot, amounts, durations)
     for _, one in ipairs(durations) do
@@ -129,12 +138,12 @@ return 1
 
 TAKE_OVER = f"""
 -- keys: record, lease, totals, slot; arguments: execution, lease in milliseconds
+{SHORTEN}
 {MEASURE}
 if redis.call('HGET', KEYS[1], 'execution') == ARGV[1] then return 1 end
 if redis.call('HGET', KEYS[1], 'state') ~= 'WORKING' then return 0 end
-local left = redis.call('PTTL', KEYS[2])
-if left ~= -2 then
-    if left == -1 or left > tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[2], ARGV[2]) end
+if redis.call('EXISTS', KEYS[2]) == 1 then
+    shorten(KEYS[2], ARGV[2])
     return 0
 end
 redis.call('HSET', KEYS[1], 'execution', ARGV[1], 'told', '0')
@@ -143,8 +152,6 @@ redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 measure(KEYS[3], KEYS[4], {{{LEASE_EXPIRIES} = 1}}, {{}})
 return 1
 """
-"""A lease that has longer to run than any was given is of a time before the clock was set back. It is cut short: a
-worker that lives renews it as ever."""
 
 RENEW = """
 -- keys: record, lease; arguments: execution, lease in milliseconds
