@@ -1,6 +1,8 @@
 """The connection to Redis or Valkey."""
 
-from typing import Any
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import redis
 from redis.backoff import ExponentialBackoff, NoBackoff
@@ -9,6 +11,10 @@ from redis.retry import Retry
 
 from knossosd.settings import Settings
 from knossosd.tickets import keys
+
+log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
 
 BLOCK = 5.0
 """Seconds that a blocking read waits at most, well below the socket's time limit."""
@@ -89,6 +95,27 @@ def is_passing(error: redis.RedisError) -> bool:
     return (
         not isinstance(error, redis.ResponseError) or isinstance(error, PASSING) or str(error).startswith(PASSING_CODES)
     )
+
+
+def patiently(
+    what: str, step: Callable[[], Answer], pause: Callable[[], object], is_over: Callable[[], bool] = lambda: False
+) -> Answer:
+    """What `step` gives, as soon as Redis lets us take it: `pause` comes between two tries, and may raise to end them.
+
+    Raises the `RedisError` when it does not pass, or `is_over` says that nobody waits any longer. The log says once
+    `what` has to wait.
+    """
+    is_told = False
+    while True:
+        try:
+            return step()
+        except redis.RedisError as error:
+            if not is_passing(error) or is_over():
+                raise
+            if not is_told:
+                log.warning("%s has to wait for Redis: %s", what, error)
+            is_told = True
+        pause()
 
 
 def refusal_of_writes(client: redis.Redis) -> str | None:

@@ -13,13 +13,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import redis
 
 from knossosd.conversion.observer import Cancelled, FileProgress, Level, Measure, Snapshot
 from knossosd.tickets import events, keys, questions, scripts
-from knossosd.tickets.connection import is_passing
+from knossosd.tickets.connection import Answer, patiently
 from knossosd.tickets.ending import Ended, Outcome, end, new_ending
 from knossosd.tickets.measures import Measured, Tally
 from knossosd.tickets.record import Ticket
@@ -38,8 +38,6 @@ BEAT = 0.5
 
 RECORDED = 3600
 """Seconds for which it is known that what an execution measured is recorded: longer than anybody tries."""
-
-Answer = TypeVar("Answer")
 
 ANSWER_POLL = 1.0
 """Seconds between two looks whether a conversion that waits for an answer was called off."""
@@ -201,18 +199,12 @@ class Execution:
 
     def _insist(self, what: str, step: Callable[[], Answer]) -> Answer | None:
         """Take the step, as soon as Redis lets us. None when the conversion is called off before."""
-        is_told = False
-        while not self._lost.is_set():
-            try:
-                return step()
-            except redis.RedisError as error:
-                if not is_passing(error) or self._released.is_set():
-                    raise
-                if not is_told:
-                    log.warning("%s of ticket %d has to wait for Redis: %s", what, self._number, error)
-                is_told = True
-                self._released.wait(BEAT)
-        return None
+        return patiently(
+            f"{what} of ticket {self._number}",
+            lambda: None if self._lost.is_set() else step(),
+            pause=lambda: self._released.wait(BEAT),
+            is_over=self._released.is_set,
+        )
 
     def _wait_for_answer(self) -> str | None:
         deadline = time.monotonic() + self._tickets.settings.answer_timeout

@@ -14,7 +14,7 @@ import redis
 
 from knossosd.conversion.leases import POLL
 from knossosd.tickets import keys
-from knossosd.tickets.connection import is_passing
+from knossosd.tickets.connection import patiently
 from knossosd.tickets.execution import RENEWALS_PER_LEASE
 from knossosd.tickets.scripts import SHORTEN
 
@@ -72,18 +72,15 @@ class SharedLeases:
 
     def _take(self, wanted: Sequence[str], owner: str, check: Callable[[], None]) -> str | None:
         """The first lease that is free, None when there is none. While Redis is away, nobody can say: this waits."""
-        is_told = False
-        while True:
-            try:
-                return next((key for key in wanted if self._client.eval(TAKE, 1, key, owner, self._lifetime)), None)
-            except redis.RedisError as error:
-                if not is_passing(error):
-                    raise
-                if not is_told:
-                    log.warning("a lease has to wait for Redis: %s", error)
-                is_told = True
+
+        def try_all() -> str | None:
+            return next((key for key in wanted if self._client.eval(TAKE, 1, key, owner, self._lifetime)), None)
+
+        def pause() -> None:
             check()
             time.sleep(POLL)
+
+        return patiently("a lease", try_all, pause)
 
     def _note(self, lease: "_Lease") -> None:
         """One thread renews all leases of the process, as long as there are any."""
