@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import redis
 
 ROOT = Path(__file__).resolve().parent.parent
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "var", "__pycache__", ".*_cache", ".hypothesis")
@@ -151,6 +152,10 @@ class Checkout:
             except psutil.Error:
                 continue
         return found
+
+    def redis(self) -> redis.Redis:
+        """A client of its embedded server."""
+        return redis.Redis(unix_socket_path=str(self.folder / "var" / "redis.sock"), decode_responses=True)
 
     def get(self, path: str, **headers: str) -> Any:
         request = urllib.request.Request(self.url + path, headers=headers)

@@ -141,7 +141,7 @@ class Storm:
         """Kill the worker process that works on the ticket, as soon as it shows that it does."""
 
         def at_work() -> list[psutil.Process]:
-            pids = {one.pid for one in living(self.redis()) if one.ticket == ticket}
+            pids = {one.pid for one in living(self.installation.redis()) if one.ticket == ticket}
             return [one for one in self.processes()["worker child"] if one.pid in pids]
 
         [worker] = wait_until(at_work, f"a worker shows that it works on {ticket}")
@@ -158,7 +158,7 @@ class Storm:
 
     def open(self) -> list[int]:
         """The tickets that have not ended; a nameless one when Redis is away."""
-        client = self.redis()
+        client = self.installation.redis()
         try:
             return [
                 case.receipt.ticket
@@ -182,9 +182,6 @@ class Storm:
     def tend(self) -> None:
         """Let upkeep's work be done now."""
         self.installation.run(sys.executable, "-c", TEND, timeout=120)
-
-    def redis(self) -> redis.Redis:
-        return redis.Redis(unix_socket_path=str(self.installation.folder / "var/redis.sock"), decode_responses=True)
 
     def stop(self) -> None:
         for case in self.cases:

@@ -145,7 +145,7 @@ def test_valkey_cannot_write_its_file_for_a_while(host: Host, tmp_path: Path) ->
         assert copy.outcome(done, token_of_done)["success"]
         ticket, token = copy.submit(a_document(slow, id="held"))
         assert begun.wait(30)
-        with redis.Redis(unix_socket_path=str(copy.folder / "var" / "redis.sock")) as client:
+        with copy.redis() as client:
             ballast = fill(disk)
             wait_until(lambda: _refuses(client), "Valkey has noticed")
             hold.set()
@@ -174,13 +174,13 @@ def test_a_worker_stops_when_it_must_though_redis_takes_nothing_in(
     link, begun, hold = hosts.held(a_storm.host, content)
     ticket, token = installation.submit(a_document(link))
     assert begun.wait(30)
-    [pid] = [one.pid for one in living(a_storm.redis()) if one.ticket == ticket]
-    a_storm.redis().config_set("maxmemory", 1)
+    [pid] = [one.pid for one in living(a_storm.installation.redis()) if one.ticket == ticket]
+    a_storm.installation.redis().config_set("maxmemory", 1)
     os.kill(pid, signal.SIGTERM)
     wait_until(lambda: f"ticket {ticket} is not handed back" in installation.logs(), "the worker has stopped")
-    a_storm.redis().config_set("maxmemory", 0)
+    a_storm.installation.redis().config_set("maxmemory", 0)
     hold.set()
-    wait_until(lambda: not a_storm.redis().exists(keys.lease(ticket)), "the lease has run out")
+    wait_until(lambda: not a_storm.installation.redis().exists(keys.lease(ticket)), "the lease has run out")
     a_storm.tend()
     assert installation.outcome(ticket, token)["success"]
 
@@ -188,7 +188,7 @@ def test_a_worker_stops_when_it_must_though_redis_takes_nothing_in(
 def test_a_ticket_whose_document_is_gone_fails_with_that_reason(installation: Checkout, a_storm: Storm) -> None:
     installation.supervisorctl("stop", "worker")
     ticket, token = installation.submit(a_document("http://127.0.0.1/core.7z"))
-    a_storm.redis().delete(keys.document(ticket))
+    a_storm.installation.redis().delete(keys.document(ticket))
     installation.supervisorctl("start", "worker")
     [error] = installation.outcome(ticket, token)["errors"]
     assert (error["code"], error["message"]) == ("internal", "The server has lost the document.")
@@ -228,4 +228,4 @@ def test_a_running_conversion_is_cancelled_at_once_and_leaves_nothing(
     wait_until(lambda: not any(work.glob("*")), "the work folder is empty", 5)
     a_storm.submit(4)  # the workers are free again
     wait_until(lambda: not a_storm.open(), "they have ended", 20)
-    assert a_storm.redis().zcard(keys.WORKING) == 0
+    assert a_storm.installation.redis().zcard(keys.WORKING) == 0

@@ -34,7 +34,7 @@ def redis_alone(installation: Checkout) -> Iterator[redis.Redis]:
     server = installation.start(sys.executable, "knossosd.py", "redis")
     socket = installation.folder / "var" / "redis.sock"
     wait_for_socket(server, socket)
-    with redis.Redis(unix_socket_path=str(socket)) as client:
+    with installation.redis() as client:
         yield client
     server.send_signal(signal.SIGTERM)
     assert server.wait(30) == 0

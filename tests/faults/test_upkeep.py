@@ -39,7 +39,7 @@ def test_a_lost_worker_is_noticed_while_a_site_hangs(a_storm: Storm, installatio
     hold.set()
     wait_until(lambda: installation.state(ticket) == "DONE", "upkeep has found the ticket", TWO_MINUTES)
     assert installation.outcome(ticket, token)["success"]
-    waiting = [one for one in Outbox(a_storm.redis()).all() if not one.attempts]
+    waiting = [one for one in Outbox(a_storm.installation.redis()).all() if not one.attempts]
     assert waiting, "the site still hangs"
 
 

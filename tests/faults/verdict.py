@@ -52,7 +52,7 @@ def _end_of(storm: Storm, case: Case) -> str:
 
 
 def _verify_watcher(storm: Storm, case: Case) -> None:
-    history = events.past(storm.redis(), case.receipt.ticket).events
+    history = events.past(storm.installation.redis(), case.receipt.ticket).events
     assert [event.name for event in history].count("done") == 1
     wait_until(lambda: case.watcher.done, f"the watcher of {case.receipt.ticket} saw the end")
     case.watcher.stop()
@@ -67,11 +67,11 @@ def _verify_webhooks(storm: Storm) -> None:
 
 def _verify_counts(storm: Storm, ends: Counter[str]) -> None:
     """Nothing that was killed took a count with it, and nothing was counted twice."""
-    totals = Statistics(storm.redis()).totals()
+    totals = Statistics(storm.installation.redis()).totals()
     assert totals["submissions"] == len(storm.cases)
     assert {field: count for field, count in totals.items() if field.startswith("tickets ")} == ends
     assert Durations.of(Duration.WHOLE, totals).count == ends.total() - ends[CANCELLED]
-    records = [storm.redis().hgetall(keys.record(case.receipt.ticket)) for case in storm.cases]
+    records = [storm.installation.redis().hgetall(keys.record(case.receipt.ticket)) for case in storm.cases]
     attempts = sum(int(record.get("attempt", 0)) for record in records)
     assert Durations.of(Duration.WAITING, totals).count >= attempts >= len(storm.cases) - ends[CANCELLED]
 
@@ -95,7 +95,7 @@ def _verify_mirror(storm: Storm, published: set[str]) -> None:
 
 
 def _verify_keys(storm: Storm) -> None:
-    client, tickets = storm.redis(), [case.receipt.ticket for case in storm.cases]
+    client, tickets = storm.installation.redis(), [case.receipt.ticket for case in storm.cases]
     assert client.zcard(keys.WORKING) == client.zcard(keys.QUEUE) == client.zcard(keys.OUTBOX) == 0
     wait_until(lambda: not list(client.scan_iter("knossosd:*lease*")), "every lease has run out")
     wait_until(lambda: not client.llen("huey.redis.knossosdconvert"), "no message is left")

@@ -16,7 +16,6 @@ from typing import Any
 
 import psutil
 import pytest
-import redis
 import websocket
 
 from knossosd.conversion.mirror import LOCKS
@@ -55,8 +54,7 @@ class Scene:
         self.folder = folder
         self.told: list[bytes] = []
         self.hook = host.link("/hook", self._take_webhook)
-        url = f"unix://{installation.folder}/var/redis.sock"
-        self.redis = redis.Redis.from_url(url, decode_responses=True)
+        self.redis = installation.redis()
 
     def submit(self, link: str, **more: Any) -> Ticket:
         return self.installation.submit(a_document(link, **more), webhook=self.hook)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-import redis
 
 from knossosd.settings import load
 from knossosd.tickets import keys
@@ -42,12 +41,8 @@ def installation(running: Checkout) -> Checkout:
     return running
 
 
-def connection(installation: Checkout) -> redis.Redis:
-    return redis.Redis(unix_socket_path=str(installation.folder / "var" / "redis.sock"), decode_responses=True)
-
-
 def processes(installation: Checkout, kind: str) -> list[Living]:
-    with connection(installation) as client:
+    with installation.redis() as client:
         return [process for process in living(client) if process.kind == kind and psutil.pid_exists(process.pid)]
 
 
@@ -92,7 +87,7 @@ def test_every_site_is_told_once(installation: Checkout, host: Host, content: by
     link = host.link("/core.7z", hosts.serves(content))
     ticket, token = installation.submit(a_document(link), webhook=host.link("/hook", takes_its_time))
     assert installation.outcome(ticket, token)["success"]
-    with connection(installation) as client:
+    with installation.redis() as client:
         outbox = Outbox(client)
 
         def is_delivered() -> bool:
@@ -116,7 +111,7 @@ def test_a_lost_worker_is_noticed_once(installation: Checkout, host: Host, conte
     [worker] = [process for process in processes(installation, "worker") if process.ticket == ticket]
     psutil.Process(worker.pid).kill()
     hold.set()
-    with connection(installation) as client:
+    with installation.redis() as client:
         wait_until(lambda: not client.exists(keys.lease(ticket)), "its lease runs out")
         ask_all_for(installation, "look_after_tickets", 30)
         assert installation.outcome(ticket, token)["success"]

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 import psutil
 import pytest
-import redis
 
 from knossosd.settings import DAY, HOUR
 from knossosd.tickets import keys
@@ -63,8 +62,7 @@ class Site:
 
 
 def the_outbox(installation: Checkout) -> Outbox:
-    url = f"unix://{installation.folder}/var/redis.sock"
-    return Outbox(redis.Redis.from_url(url, decode_responses=True))
+    return Outbox(installation.redis())
 
 
 def ended(installation: Checkout, webhook: str) -> tuple[int, str]:
@@ -86,7 +84,7 @@ def after_an_attempt(installation: Checkout, ticket: int) -> Delivery:
 
 def due_in(installation: Checkout, delivery: Delivery) -> float:
     """Seconds from the last attempt until it is due again."""
-    due = the_outbox(installation)._client.zscore(keys.OUTBOX, delivery.id)
+    due = installation.redis().zscore(keys.OUTBOX, delivery.id)
     assert isinstance(due, float)
     return due - float(delivery.log[-1]["time"])
 
@@ -184,7 +182,7 @@ def test_never_two_at_once_and_none_after_a_success(two: Checkout, host: Host) -
 
 
 def two_have_work(installation: Checkout) -> int:
-    return int(the_outbox(installation)._client.llen("huey.redis.knossosdupkeep"))  # type: ignore[arg-type]
+    return int(installation.redis().llen("huey.redis.knossosdupkeep"))  # type: ignore[arg-type]
 
 
 def test_an_attempt_whose_couriers_are_killed_is_made_again_with_the_same_id(host: Host) -> None:
@@ -200,9 +198,9 @@ def test_an_attempt_whose_couriers_are_killed_is_made_again_with_the_same_id(hos
         held.set()
         delivery = delivery_of(installation, ticket)
         assert (delivery.state, delivery.attempts) == (WAITING, 1)
-        later = Outbox(the_outbox(installation)._client, now=lambda: time.time() + DAY / 2)
+        later = Outbox(installation.redis(), now=lambda: time.time() + DAY / 2)
         assert later.due() == [delivery.id], "somebody else may take it when the courier's time is over"
-        the_outbox(installation)._client.zadd(keys.OUTBOX, {delivery.id: 0})  # as if that were now
+        installation.redis().zadd(keys.OUTBOX, {delivery.id: 0})  # as if that were now
         ask_for(installation, "look_after_tickets")
         wait_until(lambda: delivery_of(installation, ticket).state is DELIVERED, "it is delivered")
         assert [request.headers["X-Knossos-Delivery"] for request in site.came] == [delivery.id] * 2
