@@ -71,14 +71,17 @@ def living(client: redis.Redis) -> list[Living]:
             pipe.pttl(keys.process(name))
         answers = pipe.execute()
     found: list[Living] = []
+    gone: list[str] = []
     for name, sign, left in zip(names, answers[::2], answers[1::2], strict=True):
         if sign is None:
-            client.srem(keys.PROCESSES, name)
+            gone.append(name)
             continue
         if left > LIFETIME * 1000:  # the clock was set back: who lives will give another one
             client.pexpire(keys.process(name), int(LIFETIME * 1000))
         if one := Living.from_sign(sign, max(0.0, LIFETIME - max(left, 0) / 1000)):
             found.append(one)
+    if gone:
+        client.srem(keys.PROCESSES, *gone)
     return sorted(found, key=lambda one: (one.kind, one.since, one.pid))
 
 

@@ -67,11 +67,12 @@ def _verify_webhooks(storm: Storm) -> None:
 
 def _verify_counts(storm: Storm, ends: Counter[str]) -> None:
     """Nothing that was killed took a count with it, and nothing was counted twice."""
-    totals = Statistics(storm.installation.redis()).totals()
+    client = storm.installation.redis()
+    totals = Statistics(client).totals()
     assert totals["submissions"] == len(storm.cases)
     assert {field: count for field, count in totals.items() if field.startswith("tickets ")} == ends
     assert Durations.of(Duration.WHOLE, totals).count == ends.total() - ends[CANCELLED]
-    records = [storm.installation.redis().hgetall(keys.record(case.receipt.ticket)) for case in storm.cases]
+    records = [client.hgetall(keys.record(case.receipt.ticket)) for case in storm.cases]
     attempts = sum(int(record.get("attempt", 0)) for record in records)
     assert Durations.of(Duration.WAITING, totals).count >= attempts >= len(storm.cases) - ends[CANCELLED]
 
