@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -109,21 +110,24 @@ def test_many_sweeps_at_once_remove_everything_once(tmp_path: Path) -> None:
 
 
 def test_a_sweep_does_not_disturb_an_owner_who_tidies_up(tmp_path: Path) -> None:
-    done, locked = threading.Event(), threading.Event()
+    done = threading.Event()
+    making = threading.Lock()  # what is made during a sweep that is ahead of the time would be old at once
 
     def sweep_on() -> None:
         while not done.is_set():
-            sweep(tmp_path, lambda: time.time() + (GRACE + 1 if locked.is_set() else 0))
+            with making:
+                sweep(tmp_path, after(GRACE + 1))
+            time.sleep(0.0005)
 
     sweeper = threading.Thread(target=sweep_on)
     sweeper.start()
     try:
         for _ in range(300):
-            with workspace(tmp_path) as folder:
-                locked.set()
+            with ExitStack() as stack:
+                with making:
+                    folder = stack.enter_context(workspace(tmp_path))
                 (folder / "1").mkdir()
                 (folder / "1" / "archive").write_text("x")
-            locked.clear()
     finally:
         done.set()
         sweeper.join()

@@ -35,8 +35,13 @@ def strict(valkey: str) -> Iterator[Checkout]:
         yield copy
 
 
-def connect(web: Checkout, sent: bytes = b"") -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", web.port), timeout=30)
+def connect(web: Checkout, sent: bytes = b"", room: int | None = None) -> socket.socket:
+    """A connection on which that was sent. `room` is how many bytes the kernel keeps for who reads."""
+    connection = socket.socket()
+    connection.settimeout(30)
+    if room:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+    connection.connect(("127.0.0.1", web.port))
     connection.sendall(sent)
     return connection
 
@@ -120,12 +125,7 @@ def test_a_slow_but_steady_body_is_taken(strict: Checkout) -> None:
 
 
 def test_a_reader_who_takes_nothing_is_given_up(strict: Checkout) -> None:
-    connection = socket.socket()
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    connection.settimeout(30)
-    with connection:
-        connection.connect(("127.0.0.1", strict.port))
-        connection.sendall(b"GET /mirror/big.7z HTTP/1.1\r\nHost: x\r\n\r\n")
+    with connect(strict, b"GET /mirror/big.7z HTTP/1.1\r\nHost: x\r\n\r\n", room=4096) as connection:
         wait_until(lambda: "/mirror/big.7z" in strict.logs(), "the server has given up")
         assert 0 < len(rest(connection)) < BIG
     assert "Traceback" not in strict.logs()
@@ -133,11 +133,14 @@ def test_a_reader_who_takes_nothing_is_given_up(strict: Checkout) -> None:
 
 @pytest.mark.parametrize("pause", [0, 1.2])
 def test_a_reader_who_takes_some_gets_everything(strict: Checkout, pause: float) -> None:
-    """Also one for whom the kernel keeps so much that it wants no more for longer than any silence may last."""
-    with connect(strict, b"GET /mirror/big.7z HTTP/1.0\r\n\r\n") as connection:
+    """Also one for whom the kernel keeps so much that it wants no more for longer than any silence may last.
+
+    The reader's own kernel keeps little: with megabytes of room it would say nothing of 200,000 bytes that were read.
+    """
+    with connect(strict, b"GET /mirror/big.7z HTTP/1.0\r\n\r\n", room=200_000) as connection:
         received = 0
         for _ in range(5 if pause else 0):
-            received += len(connection.recv(200_000))
+            received += len(connection.recv(200_000, socket.MSG_WAITALL))
             time.sleep(pause)
         assert received + len(rest(connection)) > BIG
 
