@@ -22,6 +22,7 @@ import psutil
 import redis
 
 from knossosd.tickets import keys
+from knossosd.tickets.outbox import HOLD
 from knossosd.tickets.store import Receipt
 from knossosd.tickets.workers import living
 from tests import hosts
@@ -95,13 +96,17 @@ class Storm:
                 self._call_off(self.chance.choice(self.cases[-CALLED_OFF:]))
 
     def rage(self, kinds: list[str], count: int, every: float = 2.5, number: signal.Signals = signal.SIGKILL) -> None:
-        """Submit so many documents while every so many seconds something is killed, until half of them have ended.
+        """Submit so many documents while every so many seconds something is killed, until half of them have ended, and
+        as much was killed as there are kinds.
 
         The first kill comes while they are being submitted, so that a fast machine too is hit at work. What is killed
         sooner than it can begin to work gets nothing done, so after `LONGEST` there is calm.
         """
         calm = threading.Event()
-        before = len(self.cases)
+        before, killed_before = len(self.cases), self.kills.total()
+
+        def killed() -> int:
+            return self.kills.total() - killed_before
 
         def kill() -> None:
             while len(self.cases) < before + count / 4 and not calm.wait(0.01):
@@ -117,7 +122,7 @@ class Storm:
         try:
             self.submit(count)
             give_up = time.monotonic() + LONGEST
-            while time.monotonic() < give_up and not (self.kills and len(self.open()) <= count / 2):
+            while time.monotonic() < give_up and not (killed() >= len(kinds) and len(self.open()) <= count / 2):
                 calm.wait(0.5)
         finally:
             calm.set()
@@ -168,13 +173,22 @@ class Storm:
         except redis.RedisError:
             return [0]
 
+    def undelivered(self) -> list[str]:
+        """The webhooks that are still to be made or noted: who was killed in between holds one for a while. A nameless
+        one when Redis is away."""
+        try:
+            return self.installation.redis().zrange(keys.OUTBOX, 0, -1)
+        except redis.RedisError:
+            return [""]
+
     # How it ends.
 
     def settle(self) -> None:
         """Wait until every ticket has ended, every webhook was delivered, and the web process answers again."""
-        deadline = time.monotonic() + RESTART + 2 * len(self.cases)
-        while self.open() or len({ticket for ticket, _ in self.told}) < len(self.cases):
-            assert time.monotonic() < deadline, f"not all has ended: {self.open()}\n{self.installation.logs()[-5000:]}"
+        deadline = time.monotonic() + RESTART + 2 * len(self.cases) + HOLD
+        while self.open() or len({ticket for ticket, _ in self.told}) < len(self.cases) or self.undelivered():
+            left = f"{self.open()}, {self.undelivered()}"
+            assert time.monotonic() < deadline, f"not all has ended: {left}\n{self.installation.logs()[-5000:]}"
             self.tend()
             time.sleep(0.5)
         self.installation.wait_until_ready()

@@ -97,7 +97,8 @@ def _verify_mirror(storm: Storm, published: set[str]) -> None:
 
 def _verify_keys(storm: Storm) -> None:
     client, tickets = storm.installation.redis(), [case.receipt.ticket for case in storm.cases]
-    assert client.zcard(keys.WORKING) == client.zcard(keys.QUEUE) == client.zcard(keys.OUTBOX) == 0
+    left = {index: client.zrange(index, 0, -1, withscores=True) for index in (keys.WORKING, keys.QUEUE, keys.OUTBOX)}
+    assert not any(left.values()), left
     wait_until(lambda: not list(client.scan_iter("knossosd:*lease*")), "every lease has run out")
     wait_until(lambda: not client.llen("huey.redis.knossosdconvert"), "no message is left")
     kept = {name(ticket) for ticket in tickets for name in (keys.record, keys.result, keys.events, keys.now)}
