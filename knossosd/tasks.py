@@ -80,7 +80,7 @@ def convert(number: int) -> None:
     """Convert the document of a waiting ticket and record the outcome."""
     execution = Execution.claim(tickets(), number)
     if execution is None:
-        log.info("ticket %d does not wait any more", number)
+        log.info("ticket %d does not wait for this worker", number)
         return
     try:
         with execution:

@@ -70,7 +70,10 @@ class Execution:
 
     @classmethod
     def claim(cls, tickets: Tickets, number: int) -> Self | None:
-        """Hold a waiting ticket. None when it does not wait: it is gone, done, or held by another worker."""
+        """Hold a waiting ticket. None when it does not wait, being gone, done, or held by another worker; and when only
+        another version understands it, to which it is left."""
+        if tickets.get(number) is None and tickets.has(number):
+            return None
         return cls._acquire(
             tickets,
             number,
@@ -144,7 +147,7 @@ class Execution:
 
     def ask(self, image_url: str) -> str | None:
         with self._asking:
-            self._client.delete(keys.answers(self._number))
+            self._run(scripts.FORGET_ANSWERS, [keys.record(self._number), keys.answers(self._number)], [self._id])
             self._captcha = image_url
             self._show()
             try:
@@ -178,11 +181,10 @@ class Execution:
         number = self._number
         names = [keys.record(number), keys.lease(number), keys.QUEUE, keys.WORKING, keys.events(number)]
         line = json.dumps([f"{Level.WARNING.value}: {why}"])
-        back = self._insist(
+        return self._insist(
             "the return",
             lambda: self._run(scripts.HAND_BACK, names, [number, self._id, self._tickets.now(), keys.NEWS, line]),
         )
-        return back or False
 
     def _record(self, measured: Measured) -> None:
         """Record what did not go along with an outcome: the ticket was handed back, or ended by somebody else."""
@@ -195,13 +197,17 @@ class Execution:
         self._told += 1
         event = [self._id, keys.NEWS, self._told, *_flat(events.encode(name, *arguments))]
         names = [keys.record(self._number), keys.events(self._number)]
-        self._insist("an event", lambda: self._run(scripts.PUBLISH, names, event))
+        self._insist("an event", lambda: not self._lost.is_set() and self._run(scripts.PUBLISH, names, event))
 
-    def _insist(self, what: str, step: Callable[[], Answer]) -> Answer | None:
-        """Take the step, as soon as Redis lets us. None when the conversion is called off before."""
+    def _insist(self, what: str, step: Callable[[], Answer]) -> Answer:
+        """Take the step, as soon as Redis lets us.
+
+        Who ends an execution asks also when the ticket is not ours any more: that may be so because it has ended, and
+        the answer was lost.
+        """
         return patiently(
             f"{what} of ticket {self._number}",
-            lambda: None if self._lost.is_set() else step(),
+            step,
             pause=lambda: self._released.wait(BEAT),
             is_over=self._released.is_set,
         )

@@ -33,6 +33,13 @@ def test_an_unknown_ticket_cannot_be_claimed(tickets: Tickets) -> None:
     assert list(tickets.client.scan_iter()) == []
 
 
+def test_a_ticket_that_only_another_version_understands_is_left_to_that(tickets: Tickets, receipt: Receipt) -> None:
+    tickets.client.hset(keys.record(receipt.ticket), "created", "in the year of the Vasudans")
+    assert Execution.claim(tickets, receipt.ticket) is None
+    assert tickets.client.hget(keys.record(receipt.ticket), "state") == "WAITING"
+    assert tickets.client.zrange(keys.QUEUE, 0, -1) == [str(receipt.ticket)]
+
+
 def test_the_lease_is_renewed_while_it_is_held(redis_client: redis.Redis, settings: Settings) -> None:
     tickets = Tickets(redis_client, settings.model_copy(update={"lease_time": 0.3}))
     receipt = tickets.create("{}", title="")
@@ -256,6 +263,18 @@ def test_a_question_is_shown_answered_and_gone(tickets: Tickets, receipt: Receip
     assert now is not None
     assert now.captcha is None
     assert questions.answer(tickets.client, receipt.ticket, "late") is False
+
+
+def test_who_was_replaced_throws_no_answer_away(tickets: Tickets, receipt: Receipt) -> None:
+    replaced = claimed(tickets, receipt)
+    vanish(tickets, receipt)
+    reap(tickets)
+    claimed(tickets, receipt)
+    tickets.client.hset(keys.record(receipt.ticket), "question", "https://host.example/captcha.png")
+    assert questions.answer(tickets.client, receipt.ticket, "xyzzy")
+    with pytest.raises(Cancelled):
+        replaced.ask("https://host.example/captcha.png")
+    assert tickets.client.lrange(keys.answers(receipt.ticket), 0, -1) == ["xyzzy"]
 
 
 def test_progress_of_others_does_not_hide_a_question(tickets: Tickets, receipt: Receipt) -> None:

@@ -1,5 +1,6 @@
 """When an answer of Redis is lost, its client sends the command again: nothing is done twice."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from knossosd.tickets.execution import Execution
 from knossosd.tickets.outbox import Outbox
 from knossosd.tickets.record import State
 from knossosd.tickets.store import Tickets
-from tests.tickets.steps import found, log_lines
+from tests.checkouts import wait_until
+from tests.tickets.steps import claimed, found, log_lines
 
 
 class Stuttering(redis.Redis):
@@ -44,6 +46,41 @@ def test_a_whole_life_happens_once(tickets: Tickets) -> None:
     assert [event.name for event in told] == ["files", "log_message", "file", "log_message", "done"]
     assert len(Outbox(tickets.client).all()) == 1
     assert found(tickets, receipt).attempt == 1
+
+
+class HardOfHearing(redis.Redis):
+    """Knows no answer to its first script; before it asks again, `meanwhile` happens."""
+
+    meanwhile: Callable[[], object]
+    is_deaf = True
+
+    def eval(self, *arguments: Any) -> Any:
+        answer = super().eval(*arguments)
+        if self.is_deaf:
+            self.is_deaf = False
+            self.meanwhile()
+            raise redis.ConnectionError("the answer was lost")
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("way", "state"),
+    [
+        (lambda execution: execution.finish(Outcome("{}")), State.DONE),
+        (lambda execution: execution.hand_back("Once more."), State.WAITING),
+    ],
+)
+def test_who_hears_first_that_the_ticket_is_not_his_any_more_asks_whether_he_has_ended_it_himself(
+    redis_client: redis.Redis, tickets: Tickets, way: Callable[[Execution], object], state: State
+) -> None:
+    receipt = tickets.create("{}", title="")
+    execution = claimed(tickets, receipt)
+    client = execution._client = HardOfHearing(connection_pool=redis_client.connection_pool)
+    execution._tickets = Tickets(client, tickets.settings)
+    client.meanwhile = lambda: wait_until(execution._lost.is_set, "the lease is refused")
+    with execution:
+        assert way(execution)
+    assert found(tickets, receipt).state is state
 
 
 def test_a_ticket_that_was_made_again_after_its_end_stays_ended(tickets: Tickets) -> None:
