@@ -55,20 +55,18 @@ class Queue(RedisHuey):  # type: ignore[misc]
         return self.periodic_task(during, name=name)  # type: ignore[no-any-return]
 
     def read_periodic(self, timestamp: datetime | None) -> list[Task]:
-        """The recurring tasks that it is our turn to do. While Redis is away there are none: they could not be put into
-        the queue either.
+        """The recurring tasks that it is our turn to do, as far as Redis can say it; the rest has to wait.
 
         A turn is over when the last look before the next time begins, so nothing is done less often than it should.
         """
+        ours = []
         try:
-            return [
-                task
-                for task in super().read_periodic(timestamp)
-                if self._turns.take(task.name, self._periods[task.name] - LOOK)
-            ]
+            for task in super().read_periodic(timestamp):
+                if self._turns.take(task.name, self._periods[task.name] - LOOK):
+                    ours.append(task)
         except redis.RedisError as error:
             log.warning("what recurs has to wait: %s", error)
-            return []
+        return ours
 
     def create_consumer(self, **options: Any) -> Consumer:
         """The consumer: from now on, this process is nothing else."""

@@ -8,6 +8,7 @@ import redis
 
 from knossosd.consumers import Queue
 from knossosd.settings import Settings
+from knossosd.tickets import keys
 
 UNKNOWN = b'{"name": "knossosd.tasks.abolished", "args": [5]}'
 
@@ -49,6 +50,17 @@ def test_what_recurs_is_done_by_one_of_all_consumers_each_time(settings: Setting
     assert 50 < redis_client.ttl(turn) <= 60
     redis_client.delete(turn)
     assert looked() == [["often"], [], []]
+
+
+def test_who_won_a_turn_takes_it_though_redis_leaves_then(settings: Settings, redis_client: redis.Redis) -> None:
+    """Else nobody would verify the mirror until the next night."""
+    queue = Queue("knossosd.tried", "upkeep", settings)
+    for name in ("verify", "broken", "sweep"):
+        queue.recurring(name, every=60)(print)
+    redis_client.hset(keys.turn("broken"), "what", "no turn")
+    assert [task.name for task in queue.read_periodic(None)] == ["verify"]
+    redis_client.delete(keys.turn("broken"))
+    assert [task.name for task in queue.read_periodic(None)] == ["broken", "sweep"]
 
 
 def test_what_recurs_waits_for_redis(settings: Settings) -> None:
