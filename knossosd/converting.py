@@ -43,16 +43,17 @@ class Converter:
     def conclude(self, execution: Execution) -> tuple[Outcome, Ended]:
         """Convert, and record the outcome. Raises `Cancelled`, also when that came too late, and `RedisError` when it
         may be recorded later."""
+        concluded = None
         try:
             with self._converting(execution) as conversion:
-                return _end(execution, _outcome(conversion))
+                concluded = _end(execution, _outcome(conversion))
         except Cancelled:
             raise
         except Exception as error:  # the border: whatever went wrong, the ticket ends and the operator hears of it
             if isinstance(error, redis.RedisError) and is_passing(error):
                 raise
             log.exception("the conversion of ticket %d failed", execution.ticket.number)
-            return _end(execution, Outcome(errors=(INTERNAL,)))
+        return concluded or _end(execution, Outcome(errors=(INTERNAL,)))
 
     @contextmanager
     def _converting(self, execution: Execution) -> Iterator[Conversion]:
