@@ -11,7 +11,7 @@ from knossosd.conversion.disposable import Disposable
 from knossosd.conversion.memory import Memory
 from knossosd.conversion.uploads import Documents
 from knossosd.settings import Settings
-from knossosd.tickets.connection import connect_once
+from knossosd.tickets.connection import connect_once, greet
 from knossosd.tickets.store import Tickets
 
 
@@ -50,7 +50,7 @@ def _documents(settings: Settings) -> Documents | None:
     """What there is to convert, None when Redis does not say it: room may be wanted just because that has none."""
     client = connect_once(settings, "command")
     try:
-        client.ping()
+        greet(client)
     except redis.RedisError as error:
         typer.echo(f"Redis cannot be reached, so no upload is removed: {error}.", err=True)
         return None

@@ -7,13 +7,13 @@ import redis
 
 from knossosd import tasks
 from knossosd.cli.exits import Exit, Stop
-from knossosd.tickets.connection import connect_once, refusal_of_writes
+from knossosd.tickets.connection import connect_once, greet, refusal_of_writes
 
 
 def insist_on_redis() -> None:
     """End the verb with one sentence when Redis does not answer."""
     with _telling_of_redis():
-        connect_once(tasks.settings, "command").info("server")  # PING is refused when the disk is full
+        greet(connect_once(tasks.settings, "command"))
 
 
 def insist_on_writes() -> None:

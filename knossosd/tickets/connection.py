@@ -118,6 +118,11 @@ def patiently(
         pause()
 
 
+def greet(client: redis.Redis) -> None:
+    """Raises `RedisError` when the server does not answer. PING is refused when its disk is full, this never is."""
+    client.info("server")
+
+
 def refusal_of_writes(client: redis.Redis) -> str | None:
     """Why the server, which answers, takes nothing in; None when it does. Raises `RedisError` when it is away."""
     try:

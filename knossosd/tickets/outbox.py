@@ -17,7 +17,7 @@ import redis
 from knossosd.settings import DAY, HOUR
 from knossosd.tickets import keys
 from knossosd.tickets.changes import Change, told
-from knossosd.tickets.connection import now_in_redis
+from knossosd.tickets.connection import now_in_redis, patiently
 from knossosd.tickets.measures import Attempt, attempt_field
 from knossosd.tickets.scripts import LENGTHEN, MEASURE, NOTE_IN_LOG
 from knossosd.tickets.understanding import understood
@@ -214,14 +214,12 @@ class Outbox:
         would be sent once more.
         """
         deadline = time.monotonic() + HOLD
-        while True:
-            try:
-                self._note(delivery, outcome, state, after)
-                return
-            except redis.RedisError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(TICK)
+        patiently(
+            f"the note of attempt {delivery.attempts} to deliver {delivery.id}",
+            lambda: self._note(delivery, outcome, state, after),
+            pause=lambda: time.sleep(TICK),
+            is_over=lambda: time.monotonic() > deadline,
+        )
 
     def _note(self, delivery: Delivery, outcome: str, state: DeliveryState, after: float) -> None:
         now = self._now()

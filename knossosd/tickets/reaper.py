@@ -13,7 +13,7 @@ import redis
 from knossosd.conversion.observer import Level
 from knossosd.faults import Code, Finding
 from knossosd.tickets import keys, scripts
-from knossosd.tickets.connection import is_passing, now_in_redis
+from knossosd.tickets.connection import is_passing
 from knossosd.tickets.ending import Ended, Outcome, expire
 from knossosd.tickets.execution import Execution
 from knossosd.tickets.record import State, Ticket
@@ -65,11 +65,8 @@ def unheard(tickets: Tickets, heard: Collection[int]) -> list[int]:
 
 
 def expire_old(tickets: Tickets) -> list[Ended]:
-    """End the tickets that have waited or worked for longer than `TASK_LIFETIME`, and forget those that are gone.
-
-    Judged by the clock of Redis: the one of this host may have jumped.
-    """
-    ended, now = [], now_in_redis(tickets.client)
+    """End the tickets that have waited or worked for longer than `TASK_LIFETIME`, and forget those that are gone."""
+    ended, now = [], tickets.now()
     for number in _numbers(tickets, keys.TICKETS, now):
         with _by_itself(number):
             ticket = _found(tickets, number)

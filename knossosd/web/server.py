@@ -27,7 +27,7 @@ import redis
 from knossosd import parent
 from knossosd.privileges import open_private
 from knossosd.settings import VAR, Settings
-from knossosd.tickets.connection import connect_for_visitors, connect_once, connect_to_listen
+from knossosd.tickets.connection import connect_for_visitors, connect_once, connect_to_listen, greet
 from knossosd.tickets.store import Tickets
 from knossosd.tickets.workers import Heartbeat
 from knossosd.web.app import make_app
@@ -159,7 +159,7 @@ def _wait_for(client: redis.Redis) -> None:
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            client.ping()
+            greet(client)
             return
         except redis.RedisError as error:
             if time.monotonic() > deadline:

@@ -152,9 +152,11 @@ def test_valkey_cannot_write_its_file_for_a_while(host: Host, tmp_path: Path) ->
             with pytest.raises(urllib.error.HTTPError) as refused:
                 copy.submit(a_document(quick, id="refused"))
             assert (refused.value.code, refused.value.headers["Retry-After"]) == (503, "5")
+            copy.supervisorctl("restart", "web:web_0")
             threading.Event().wait(OUTAGE)
             assert not copy.is_ready()
             assert copy.state(ticket) == "WORKING"
+            assert copy.verb("tidy", "--dry-run").stderr == "", "Redis says which uploads are needed"
             assert copy.outcome(done, token_of_done)["success"], "whatever became of the connections meanwhile"
             assert str(ticket) in copy.verb("tickets", "list").stdout
             assert copy.verb("tickets", "cancel", str(ticket)).returncode == 3

@@ -126,7 +126,10 @@ def test_a_ticket_that_waits_or_works_for_too_long_ends(redis_client: redis.Redi
     waiting, working, done = (tickets.create("{}", title="", webhook="https://site.example/") for _ in range(3))
     claimed(tickets, working)
     claimed(tickets, done).finish(Outcome("{}"))
-    young = Tickets(redis_client, settings, lambda: now - settings.task_lifetime + 100).create("{}", title="")
+    tickets.now = lambda: now - 100
+    young = tickets.create("{}", title="")
+    assert expire_old(tickets) == []
+    tickets.now = lambda: now
     assert len(expire_old(tickets)) == 2
     for one in (waiting, working):
         ticket = found(tickets, one)
@@ -143,6 +146,7 @@ def test_a_finished_ticket_leaves_the_lists_with_its_result(redis_client: redis.
     tickets = Tickets(redis_client, settings, lambda: ended)
     finished, waiting = tickets.create("{}", title=""), tickets.create("{}", title="")
     claimed(tickets, finished).finish(Outcome("{}"))
+    tickets.now = lambda: now_in_redis(redis_client)
     assert expire_old(tickets) == []
     assert len(redis_client.zrange(keys.TICKETS, 0, -1)) == 2, "its result is still there"
     redis_client.delete(*keys.all_of(finished.ticket))
@@ -154,6 +158,7 @@ def test_tickets_that_are_gone_leave_the_lists(redis_client: redis.Redis, settin
     tickets = Tickets(redis_client, settings, lambda: 1_000_000.0)
     gone = tickets.create("{}", title="")
     redis_client.delete(*keys.all_of(gone.ticket))
+    tickets.now = lambda: 2_000_000.0
     assert expire_old(tickets) == []
     assert redis_client.exists(keys.TICKETS, keys.QUEUE) == 0
 
