@@ -154,4 +154,4 @@ def time_in_words(seconds: float) -> str:
     """A time limit as faults tell it: "90 seconds", "5 minutes", "12 hours"."""
     if seconds < 120:
         return "1 second" if seconds == 1 else f"{seconds:g} seconds"
-    return f"{seconds / 60:g} minutes" if seconds < 7200 else f"{seconds / 3600:g} hours"
+    return f"{round(seconds / 60, 1):g} minutes" if seconds < 7200 else f"{round(seconds / 3600, 1):g} hours"

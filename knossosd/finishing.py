@@ -15,7 +15,7 @@ import redis
 from knossosd.conversion.disk import FULL, disk_full
 from knossosd.conversion.errand import Check
 from knossosd.conversion.observer import Cancelled
-from knossosd.conversion.parts import Busy, Examined, Gone, PartFiles, examine
+from knossosd.conversion.parts import Examined, Gone, InUse, PartFiles, examine
 from knossosd.conversion.uploads import Uploads
 from knossosd.faults import Code, Finding
 from knossosd.repo.names import examples
@@ -79,7 +79,7 @@ class Finisher:
                     self._put_off(upload, error)
         except Gone:
             self.chunked.failed(name, Finding(Code.INTERNAL, "What was sent is not there any more.", ANEW))
-        except (Busy, Cancelled):  # who has it will see to it, or who comes when this process has ended
+        except (InUse, Cancelled):  # who has it will see to it, or who comes when this process has ended
             return
 
     def _examined(self, upload: Chunked, file: Path) -> Examined:

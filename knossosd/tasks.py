@@ -214,7 +214,7 @@ def verify() -> None:
         try:
             for damage in mirror.run(settings.verify_size):
                 log.error("%s", damage)
-        except verification.Busy:
+        except verification.UnderWay:
             log.info("the mirror is being verified already")
         except OSError as error:
             log.error("the mirror cannot be verified: %s", error)

@@ -8,7 +8,7 @@ import typer
 from knossosd.cli.exits import Exit, Stop
 from knossosd.conversion.errand import Errand
 from knossosd.conversion.leases import LocalLeases
-from knossosd.conversion.verification import Busy, Damage, Verification
+from knossosd.conversion.verification import Damage, UnderWay, Verification
 from knossosd.settings import Settings
 
 
@@ -25,7 +25,7 @@ def run(settings: Settings, *, everything: bool, repair: bool, as_json: bool) ->
             damages.append(damage)
             if not as_json:
                 typer.echo(str(damage))
-    except Busy:
+    except UnderWay:
         raise Stop(Exit.FAILED, "The mirror is being verified already.") from None
     found = {"examined": verification.examined, "bytes": verification.reader.size}
     if as_json:

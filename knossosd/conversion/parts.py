@@ -31,7 +31,7 @@ PATIENCE, POLL = 5.0, 0.05
 Advance = Callable[[int], None]
 
 
-class Busy(Exception):
+class InUse(Exception):
     """Somebody else holds the file."""
 
 
@@ -89,12 +89,12 @@ class PartFiles:
                 view = memoryview(data)
                 while view:
                     view = view[file.write(view) :]
-        except (FileNotFoundError, Busy):
+        except (FileNotFoundError, InUse):
             raise Gone from None
 
     @contextmanager
     def sealed(self, name: str) -> Iterator[Path]:
-        """The file, to which nobody can write from now on. Raises `Busy` when somebody else has it so, and `Gone`.
+        """The file, to which nobody can write from now on. Raises `InUse` when somebody else has it so, and `Gone`.
 
         When there is not even the folder of all uploads, the disk is not there, which says nothing of this one.
         """
@@ -135,13 +135,13 @@ class PartFiles:
         while True:
             try:
                 return self._lock(name, fcntl.LOCK_EX)
-            except Busy:
+            except InUse:
                 if time.monotonic() > deadline:
                     raise
             time.sleep(POLL)
 
     def _lock(self, name: str, kind: int) -> IO[bytes]:
-        """The lock, held until it is closed. Raises `Busy` and `Gone`."""
+        """The lock, held until it is closed. Raises `InUse` and `Gone`."""
         try:
             lock = (self.folder / name / LOCK).open("r+b")
         except FileNotFoundError:
@@ -150,7 +150,7 @@ class PartFiles:
             fcntl.flock(lock, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.close()
-            raise Busy from None
+            raise InUse from None
         return lock
 
 

@@ -31,7 +31,7 @@ NIGHT = 4 * 3600
 """Seconds that a verification may take when nobody waits for it. What it did not come to has its turn the next time."""
 
 
-class Busy(Exception):
+class UnderWay(Exception):
     """Another verification of the same mirror is running."""
 
 
@@ -95,7 +95,7 @@ class Verification:
 
         Repairs come last: a slow host keeps nothing from being read. What was damaged before is read again at first, as
         far as half of the bytes go. When the errand is called off, it ends with what was found until then. Raises
-        `Busy`.
+        `UnderWay`.
         """
         with self._alone():
             found: dict[str, Examination] = {}
@@ -141,7 +141,7 @@ class Verification:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise Busy from None
+                raise UnderWay from None
             yield
 
     def _turns(self) -> tuple[list[Published], list[Published]]:

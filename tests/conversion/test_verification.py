@@ -19,7 +19,7 @@ from knossosd.conversion.examination import examine
 from knossosd.conversion.ledger import Published
 from knossosd.conversion.observer import Cancelled
 from knossosd.conversion.store import Store
-from knossosd.conversion.verification import Busy
+from knossosd.conversion.verification import UnderWay
 from knossosd.settings import CHECKOUT, DAY, Settings
 from tests import hosts
 from tests.conversion.mirrors import World, damage, outcomes
@@ -394,15 +394,15 @@ def test_only_one_verifies_a_mirror_at_a_time(world: World) -> None:
     next(running)
     program = (
         "import sys; from pathlib import Path; from tests.conversion.mirrors import World\n"
-        "from knossosd.conversion.verification import Busy; from knossosd.settings import Settings\n"
+        "from knossosd.conversion.verification import UnderWay; from knossosd.settings import Settings\n"
         "try:\n"
         "    World(Settings(MIRROR_PATH=Path(sys.argv[1]), MIRROR_URL='https://mirror.example')).verify()\n"
-        "except Busy:\n"
+        "except UnderWay:\n"
         "    print('busy')\n"
     )
     other = [sys.executable, "-c", program, str(world.mirror.path)]
     assert subprocess.run(other, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout == "busy\n"
-    with pytest.raises(Busy):
+    with pytest.raises(UnderWay):
         world.verify()
     running.close()
     assert len(world.verify()) == 1
@@ -562,7 +562,7 @@ def test_while_names_come_and_go_and_contents_are_damaged_everything_gets_whole(
 
     def verify() -> None:
         while not done.is_set():
-            with suppress(Busy):
+            with suppress(UnderWay):
                 told.extend(world.verification().run(1_000_000))
 
     def rot() -> None:
