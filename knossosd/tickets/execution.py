@@ -147,7 +147,7 @@ class Execution:
 
     def ask(self, image_url: str) -> str | None:
         with self._asking:
-            self._run(scripts.FORGET_ANSWERS, [keys.record(self._number), keys.answers(self._number)], [self._id])
+            self._run(questions.FORGET_ANSWERS, [keys.record(self._number), keys.answers(self._number)], [self._id])
             self._captcha = image_url
             self._show()
             try:

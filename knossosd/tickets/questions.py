@@ -9,6 +9,14 @@ from knossosd.tickets import keys
 MAX_ANSWER = 200
 """Characters of an answer that are kept; no captcha has more."""
 
+FORGET_ANSWERS = """
+-- keys: record, answers; arguments: execution
+if redis.call('HGET', KEYS[1], 'execution') ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[2])
+return 1
+"""
+"""What was answered too late to an earlier question of the same execution is no answer to the next one."""
+
 
 def answer(client: redis.Redis, ticket: int, text: str) -> bool:
     """Give `text` to the conversion that asks. False when it does not ask (any more)."""

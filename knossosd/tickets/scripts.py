@@ -185,13 +185,6 @@ redis.call('PUBLISH', ARGV[2], KEYS[2])
 return 1
 """
 
-FORGET_ANSWERS = """
--- keys: record, answers; arguments: execution
-if redis.call('HGET', KEYS[1], 'execution') ~= ARGV[1] then return 0 end
-redis.call('DEL', KEYS[2])
-return 1
-"""
-
 HAND_BACK = f"""
 -- keys: record, lease, queue, working, events;
 -- arguments: ticket, execution, now, channel of news, arguments of the log line
