@@ -41,8 +41,8 @@ class Converter:
     toolbox: Toolbox
 
     def conclude(self, execution: Execution) -> tuple[Outcome, Ended]:
-        """Convert, and record the outcome. Raises `Cancelled`, also when that came too late, and `RedisError` when it
-        may be recorded later."""
+        """Convert, and record the outcome. Raises `Cancelled`, also when the outcome came too late to be recorded, and
+        `RedisError` when it may be recorded later."""
         concluded = None
         try:
             with self._converting(execution) as conversion:

@@ -47,8 +47,8 @@ class Couriers:
             if len(self._threads) < AT_ONCE and site not in self._threads:
                 delivery = self._next(site)
                 thread = threading.Thread(target=self._carry, args=(site, delivery), name="courier", daemon=True)
+                thread.start()  # which fails when the system lets us have no more
                 self._threads[site] = thread
-                thread.start()
 
     def _carry(self, site: str, delivery: str) -> None:
         try:

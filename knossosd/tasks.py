@@ -60,7 +60,7 @@ except settings_module.SettingsError as error:
     log.critical("%s", error)
     sys.exit(2)
 
-ending = Errand()
+stopping = Errand()
 """What takes long in this process is a part of it: it is called off when the consumer is about to end."""
 
 FINISHERS = 2
@@ -80,7 +80,7 @@ def convert(number: int) -> None:
     """Convert the document of a waiting ticket and record the outcome."""
     execution = Execution.claim(tickets(), number)
     if execution is None:
-        log.info("ticket %d does not wait for this worker", number)
+        log.info("there is nothing to claim of ticket %d", number)
         return
     try:
         with execution:
@@ -90,7 +90,7 @@ def convert(number: int) -> None:
             if execution.hand_back("The server restarts. The conversion will start again."):
                 convert(number)
         except redis.RedisError as error:
-            log.warning("ticket %d is not handed back, its lease has to run out: %s", number, error)
+            log.warning("ticket %d goes on when upkeep has looked: %s", number, error)
         raise
 
 
@@ -206,7 +206,7 @@ def sweep() -> None:
 @upkeep.recurring("verify", every=20 * HOUR, during=crontab(hour="3", minute="17-59"))
 def verify() -> None:
     """Read a part of the mirror again, and repair what is damaged."""
-    with ending.limited(verification.NIGHT, Cancelled) as errand:
+    with stopping.limited(verification.NIGHT, Cancelled) as errand:
         leases = _leases()
         mirror = verification.Verification.from_settings(settings, leases, errand, rest=time.sleep)
         if mirror is None or not settings.verify_size:
@@ -225,7 +225,7 @@ def verify() -> None:
 @upkeep.task(name="finish_uploads")
 def finish_uploads() -> None:
     """Finish the uploads in parts that wait for it, unless enough threads do that already and will see them too."""
-    finisher = Finisher.from_settings(settings, chunked(), quota(), ending.check)
+    finisher = Finisher.from_settings(settings, chunked(), quota(), stopping.check)
     if finisher and _finishing.acquire(blocking=False):
         try:
             finisher.run()
@@ -243,7 +243,7 @@ def look_after_uploads() -> None:
 @upkeep.on_shutdown(name="stop")
 def stop() -> None:
     """Worker threads that have nothing to do end first: they tell the one that is verifying, and await the couriers."""
-    ending.call_off()
+    stopping.call_off()
     couriers.end()
 
 

@@ -49,6 +49,22 @@ def test_a_site_that_hangs_delays_only_itself(sites: Sites, couriers: Couriers) 
     wait_until(lambda: "slow 1" in sites.begun, "it goes on")
 
 
+def test_a_site_for_which_there_was_no_thread_is_not_lost(
+    sites: Sites, couriers: Couriers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_more)
+        with pytest.raises(RuntimeError):
+            couriers.send("quick 1", "a")
+    couriers.send("quick 2", "a")
+    wait_until(lambda: sites.made == ["quick 2"], "its next one is made")
+
+
+def no_more(_: threading.Thread) -> None:
+    """What Python does when the system has reached a limit."""
+    raise RuntimeError("can't start new thread")
+
+
 def test_only_so_many_sites_are_waited_for_and_the_others_take_turns(sites: Sites, couriers: Couriers) -> None:
     for again in ("", " again"):
         for number in range(AT_ONCE + 1):

@@ -17,5 +17,6 @@
     keys.py        how the keys in Redis are named;  scripts.py  the steps that it takes as one
     connection.py  the way to Redis;  understanding.py  what other versions have written
 
-The ticket record is the truth; the queue only wakes workers. Every key has a lifetime.
+The ticket record is the truth; the queue only wakes workers. Every key of ours has a lifetime;
+the lists of Huey empty themselves.
 """

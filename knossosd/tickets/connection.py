@@ -14,7 +14,7 @@ from knossosd.tickets import keys
 
 log = logging.getLogger(__name__)
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 BLOCK = 5.0
 """Seconds that a blocking read waits at most, well below the socket's time limit."""
@@ -92,14 +92,14 @@ def _pool(settings: Settings, name: str, *tried_again: type[Exception], **option
 def is_passing(error: redis.RedisError) -> bool:
     """Whether the server is to blame and not the command, which it may take later: it is away, its disk or its memory
     is full, or it follows another one."""
-    return (
-        not isinstance(error, redis.ResponseError) or isinstance(error, PASSING) or str(error).startswith(PASSING_CODES)
-    )
+    if isinstance(error, redis.ResponseError):
+        return isinstance(error, PASSING) or str(error).startswith(PASSING_CODES)
+    return not isinstance(error, redis.DataError)
 
 
 def patiently(
-    what: str, step: Callable[[], Answer], pause: Callable[[], object], is_over: Callable[[], bool] = lambda: False
-) -> Answer:
+    what: str, step: Callable[[], Result], pause: Callable[[], object], is_over: Callable[[], bool] = lambda: False
+) -> Result:
     """What `step` gives, as soon as Redis lets us take it: `pause` comes between two tries, and may raise to end them.
 
     Raises the `RedisError` when it does not pass, or `is_over` says that nobody waits any longer. The log says once

@@ -19,7 +19,7 @@ import redis
 
 from knossosd.conversion.observer import Cancelled, FileProgress, Level, Measure, Snapshot
 from knossosd.tickets import events, keys, questions, scripts
-from knossosd.tickets.connection import Answer, patiently
+from knossosd.tickets.connection import Result, connect_once, patiently
 from knossosd.tickets.ending import Ended, Outcome, end, new_ending
 from knossosd.tickets.measures import Measured, Tally
 from knossosd.tickets.record import Ticket
@@ -46,7 +46,7 @@ ANSWER_POLL = 1.0
 class Execution:
     """A held ticket, and the `Observer` of its conversion.
 
-    As a context manager it renews the lease, and while Redis is away or takes nothing in, whoever tells something or
+    As a context manager it renews the lease, and while Redis is away or takes nothing in, whoever tells an event or
     ends the execution waits. Outside the block, that raises `RedisError`.
     """
 
@@ -65,6 +65,7 @@ class Execution:
         self._telling = threading.Lock()
         self._tally = Tally()
         self._shown = Snapshot(0.0, ())
+        self._is_behind = False
         self._captcha: str | None = None
         self._asking = threading.Lock()  # watchers are asked one question at a time
 
@@ -113,10 +114,7 @@ class Execution:
     ) -> None:
         self._released.set()
         self._renewal.join()
-        try:
-            self._record(self._tally.take())
-        except redis.RedisError:
-            log.warning("what ticket %d cost could not be recorded", self._number, exc_info=True)
+        self._record(self._tally.take())
 
     # What the conversion tells and asks: the methods of `Observer`.
 
@@ -135,8 +133,11 @@ class Execution:
         self._shown = snapshot
         try:
             self._show()
-        except redis.RedisError:
-            log.warning("the progress of ticket %d could not be told", self._number, exc_info=True)
+            self._is_behind = False
+        except redis.RedisError as error:
+            if not self._is_behind:
+                log.warning("the progress of ticket %d cannot be told: %s", self._number, error)
+            self._is_behind = True
 
     def finished(self, file: FileProgress) -> None:
         with self._telling:
@@ -163,7 +164,8 @@ class Execution:
     # How an execution ends.
 
     def finish(self, outcome: Outcome) -> Ended | None:
-        """Record the outcome. None, and nothing is recorded, when another worker holds the ticket by now."""
+        """Record the outcome. None, and nothing is recorded, when the ticket is not ours any more: it was called off or
+        removed, or another worker holds it."""
         with self._telling:
             if self._log_lines > MAX_LOG_LINES:
                 self._publish("log_message", f"WARNING: … {self._log_lines - MAX_LOG_LINES} lines left out")
@@ -177,7 +179,7 @@ class Execution:
 
     def hand_back(self, why: str) -> bool:
         """Put the ticket back in the queue, for another worker, and tell those who watch why. The caller wakes one.
-        False when another worker holds it by now."""
+        False when the ticket is not ours any more."""
         number = self._number
         names = [keys.record(number), keys.lease(number), keys.QUEUE, keys.WORKING, keys.events(number)]
         line = json.dumps([f"{Level.WARNING.value}: {why}"])
@@ -189,8 +191,11 @@ class Execution:
     def _record(self, measured: Measured) -> None:
         """Record what did not go along with an outcome: the ticket was handed back, or ended by somebody else."""
         if measured:
-            names = [keys.recorded(self._id), keys.TOTALS, keys.slot(self._tickets.now())]
-            self._client.eval(scripts.RECORD, len(names), *names, RECORDED, measured.as_json())
+            try:
+                names = [keys.recorded(self._id), keys.TOTALS, keys.slot(self._tickets.now())]
+                self._client.eval(scripts.RECORD, len(names), *names, RECORDED, measured.as_json())
+            except redis.RedisError as error:
+                log.warning("what ticket %d cost could not be recorded: %s", self._number, error)
 
     def _publish(self, name: str, *arguments: Any) -> None:
         """Tell an event, once, and before the next one."""
@@ -199,7 +204,7 @@ class Execution:
         names = [keys.record(self._number), keys.events(self._number)]
         self._insist("an event", lambda: not self._lost.is_set() and self._run(scripts.PUBLISH, names, event))
 
-    def _insist(self, what: str, step: Callable[[], Answer]) -> Answer:
+    def _insist(self, what: str, step: Callable[[], Result]) -> Result:
         """Take the step, as soon as Redis lets us.
 
         Who ends an execution asks also when the ticket is not ours any more: that may be so because it has ended, and
@@ -242,15 +247,17 @@ class Execution:
         lease = self._tickets.settings.lease_time
         names = [keys.record(self._number), keys.lease(self._number)]
         is_told = False
-        while not self._released.wait(min(BEAT, lease / RENEWALS_PER_LEASE)):
-            try:
-                if not self._run(scripts.RENEW, names, [self._id, int(lease * 1000)]):
-                    return
-                is_told = False
-            except redis.RedisError as error:
-                if not is_told:
-                    log.warning("the lease of ticket %d cannot be renewed: %s", self._number, error)
-                is_told = True
+        with connect_once(self._tickets.settings, "lease") as client:  # patience would come too late
+            while not self._released.wait(min(BEAT, lease / RENEWALS_PER_LEASE)):
+                try:
+                    if not client.eval(scripts.RENEW, len(names), *names, self._id, int(lease * 1000)):
+                        self._lost.set()
+                        return
+                    is_told = False
+                except redis.RedisError as error:
+                    if not is_told:
+                        log.warning("the lease of ticket %d cannot be renewed: %s", self._number, error)
+                    is_told = True
 
 
 def _flat(entry: dict[str, str]) -> list[str]:

@@ -147,7 +147,7 @@ def slot(now: float) -> str:
 
 
 def turn(what: str) -> str:
-    """String with a lifetime: the sign that something which recurs was begun in this period."""
+    """String with a lifetime: who does something that recurs, in this period."""
     return f"knossosd:turn:{what}"
 
 

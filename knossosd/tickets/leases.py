@@ -32,8 +32,8 @@ local owner = redis.call('GET', KEYS[1])
 if not owner or owner == ARGV[1] then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
 """
 RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
-"""Keys: lease; arguments: owner, and the lifetime in milliseconds. Only the owner may prolong and release. A lease that
-ran out while Redis was away may be taken again, if nobody was quicker."""
+"""The key of these three is the lease; arguments: owner, and but for the last, the lifetime in milliseconds. Only the
+owner may prolong and release. A lease that ran out while Redis was away may be taken again, if nobody was quicker."""
 
 
 class SharedLeases:

@@ -6,6 +6,7 @@ takes the delivery for a while; when he vanishes it is due again. After a succes
 
 import json
 import random
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -64,7 +65,8 @@ COUNTERS = ", ".join(f"['{state}'] = '{attempt_field(attempt)}'" for state, atte
 
 TAKE_DELIVERY = f"""
 -- keys: delivery, outbox;
--- arguments: delivery id, now, until when nobody else takes it, how late at the latest one may be due
+-- arguments: delivery id, now, until when nobody else takes it, how late at the latest one may be due, who takes it
+if redis.call('HGET', KEYS[1], 'taker') == ARGV[5] then return 1 end
 local due = tonumber(redis.call('ZSCORE', KEYS[2], ARGV[1]) or nil)
 if not due or (due > tonumber(ARGV[2]) and due <= tonumber(ARGV[4])) then return 0 end
 if redis.call('HGET', KEYS[1], 'state') ~= 'waiting' then
@@ -73,7 +75,9 @@ if redis.call('HGET', KEYS[1], 'state') ~= 'waiting' then
 end
 redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
 {told(Change.DELIVERIES)}
-return redis.call('HINCRBY', KEYS[1], 'attempts', 1)
+redis.call('HSET', KEYS[1], 'taker', ARGV[5])
+redis.call('HINCRBY', KEYS[1], 'attempts', 1)
+return 1
 """
 
 NOTE_DELIVERY = f"""
@@ -189,7 +193,7 @@ class Outbox:
         """Take a delivery to make an attempt. None when it is not due, or somebody else has it."""
         names = (keys.delivery(delivery_id), keys.OUTBOX)
         now = self._now()
-        arguments = (delivery_id, now, now + self._hold, now + self._longest)
+        arguments = (delivery_id, now, now + self._hold, now + self._longest, secrets.token_hex(8))
         if not self._client.eval(TAKE_DELIVERY, len(names), *names, *arguments):
             return None
         return self.get(delivery_id)
@@ -210,15 +214,12 @@ class Outbox:
         before `after` seconds, or is given up when it was tried for long enough.
 
         When somebody else took the delivery meanwhile, only a success counts; when it was withdrawn, nothing does.
-        While Redis is away, this is tried again as long as nobody else can have taken the delivery: what is not noted
-        would be sent once more.
+        While Redis is away, this waits: what is not noted would be sent once more.
         """
-        deadline = time.monotonic() + HOLD
         patiently(
             f"the note of attempt {delivery.attempts} to deliver {delivery.id}",
             lambda: self._note(delivery, outcome, state, after),
             pause=lambda: time.sleep(TICK),
-            is_over=lambda: time.monotonic() > deadline,
         )
 
     def _note(self, delivery: Delivery, outcome: str, state: DeliveryState, after: float) -> None:

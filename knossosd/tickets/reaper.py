@@ -4,6 +4,7 @@ Each function may be called at any time, by several processes at once.
 """
 
 import logging
+import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import cast
@@ -13,24 +14,31 @@ import redis
 from knossosd.conversion.observer import Level
 from knossosd.faults import Code, Finding
 from knossosd.tickets import keys, scripts
-from knossosd.tickets.connection import is_passing
+from knossosd.tickets.connection import GLANCE, is_passing
 from knossosd.tickets.ending import Ended, Outcome, expire
-from knossosd.tickets.execution import Execution
+from knossosd.tickets.execution import BEAT, Execution
 from knossosd.tickets.record import State, Ticket
 from knossosd.tickets.store import Tickets
 
 log = logging.getLogger(__name__)
 
+LAST_CALL = GLANCE + 2 * BEAT
+"""Seconds in which whoever lives renews a lease that ran out: while Redis was away for longer than that lasts, nobody
+could, and then we may be the first to find it back."""
+
 
 def reap(tickets: Tickets) -> tuple[list[int], list[Ended]]:
-    """Take over every ticket whose lease ran out.
+    """Take over every ticket whose lease ran out, and whose worker does not renew it now.
 
     Returns the tickets that wait again, for which the caller must wake a worker, and the ends of those that have failed
     now, because `MAX_ATTEMPTS` workers vanished over them.
     """
     waiting: list[int] = []
     failed: list[Ended] = []
-    for number in _numbers(tickets, keys.WORKING):
+    numbers = _numbers(tickets, keys.WORKING)
+    if numbers and tickets.client.exists(*map(keys.lease, numbers)) < len(numbers):
+        time.sleep(LAST_CALL)
+    for number in numbers:
         with _by_itself(number):
             if _found(tickets, number) and (execution := Execution.take_over(tickets, number)):
                 if execution.ticket.vanished < tickets.settings.max_attempts:

@@ -2,14 +2,14 @@
 
 What a worker does is fenced by the execution id: a worker that was silent for longer than its lease may have been
 replaced without knowing it, so each of its scripts compares the id in the record with the caller's, and does nothing
-when another one holds the ticket. A ticket ends once, whoever ends it. The first key of these scripts is the record.
-What they add to a stream, they tell on the channel of news.
+when another one holds the ticket. A ticket ends once, whoever ends it. The first key of such a script is the record.
+What it adds to a stream, it tells on the channel of news.
 
 A server whose memory is full refuses the first write of a script that needs some, and lets one that has begun go on to
 its end. So that is the record's, and what is refused leaves no trace.
 
 A script whose answer was lost is sent again by the client, so each that must not be done twice knows itself by an id
-of the caller's: the token, the execution, the number of an event or of an attempt, the ending.
+of the caller's: the token, the execution, the number of an event or of an attempt, the ending, the retry.
 """
 
 from knossosd.settings import DAY, HOUR
@@ -287,13 +287,14 @@ RETRY = f"""
 -- keys: record, document, events, now, result, tickets, queue, dead, the owner's open tickets or '', outbox,
 -- outcomes, those of tickets that failed;
 -- arguments: ticket, now, lifetime in seconds, when it ends at the latest, what the key of a delivery begins with, what
--- the log of the ending's delivery says when it is not made
+-- the log of the ending's delivery says when it is not made, id of this retry
 {LENGTHEN}
 {NOTE_IN_LOG}
+if redis.call('HGET', KEYS[1], 'retry') == ARGV[7] then return 1 end
 if redis.call('HGET', KEYS[1], 'state') ~= 'DONE' or redis.call('EXISTS', KEYS[2]) == 0 then return 0 end
 local ending = redis.call('HGET', KEYS[1], 'ending')
 redis.call('HSET', KEYS[1], 'state', 'WAITING', 'time', ARGV[2], 'created', ARGV[2], 'attempt', '0', 'vanished', '0',
-    'progress', '0', 'success', '0', 'errors', '', 'warnings', '', 'ending', '')
+    'progress', '0', 'success', '0', 'errors', '', 'warnings', '', 'ending', '', 'retry', ARGV[7])
 redis.call('DEL', KEYS[3], KEYS[4], KEYS[5])
 redis.call('ZREM', KEYS[8], ARGV[1])
 if ending and ending ~= '' then

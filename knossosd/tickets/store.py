@@ -242,7 +242,8 @@ class Tickets:
         ]
         now, lifetime = self.now(), self.settings.task_lifetime
         withdrawn = log_entry(now, WITHDRAWN)
-        arguments: list[Any] = [number, now, lifetime + GRACE, now + lifetime, keys.delivery(""), withdrawn]
+        this_time = secrets.token_hex(8)
+        arguments: list[Any] = [number, now, lifetime + GRACE, now + lifetime, keys.delivery(""), withdrawn, this_time]
         return bool(self.client.eval(scripts.RETRY, len(names), *names, *arguments))
 
     def forget(self, number: int, ending: str | None = None) -> None:

@@ -4,7 +4,14 @@ import pytest
 import redis
 
 from knossosd.settings import Settings
+from knossosd.tickets import reaper
 from knossosd.tickets.store import Receipt, Tickets
+
+
+@pytest.fixture(autouse=True)
+def hasty_reaper(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever vanishes here does not live: nobody waits for him."""
+    monkeypatch.setattr(reaper, "LAST_CALL", 0)
 
 
 @pytest.fixture

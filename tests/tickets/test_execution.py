@@ -5,7 +5,7 @@ import threading
 import pytest
 import redis
 
-from knossosd.conversion.observer import Cancelled, FileProgress, Level, Snapshot, Stage
+from knossosd.conversion.observer import Cancelled, FileProgress, Level, Measure, Snapshot, Stage
 from knossosd.faults import Code, Finding
 from knossosd.settings import Settings
 from knossosd.tickets import events, keys, questions
@@ -43,20 +43,11 @@ def test_a_ticket_that_only_another_version_understands_is_left_to_that(tickets:
 def test_the_lease_is_renewed_while_it_is_held(redis_client: redis.Redis, settings: Settings) -> None:
     tickets = Tickets(redis_client, settings.model_copy(update={"lease_time": 0.3}))
     receipt = tickets.create("{}", title="")
-    execution = claimed(tickets, receipt)
-    renewed = threading.Event()
-    original = execution._run
-
-    def run(*arguments: object) -> bool:
-        renewed.set()
-        return original(*arguments)  # type: ignore[arg-type]
-
-    execution._run = run  # type: ignore[method-assign]
+    execution, lease = claimed(tickets, receipt), keys.lease(receipt.ticket)
     with execution:
         for _ in range(6):
-            assert renewed.wait(10)
-            renewed.clear()
-            assert tickets.client.exists(keys.lease(receipt.ticket))
+            tickets.client.pexpire(lease, 100_000)
+            wait_until(lambda: 0 < tickets.client.pttl(lease) <= 300, "it is renewed")
     assert not execution._renewal.is_alive()
 
 
@@ -218,6 +209,32 @@ def test_progress_keeps_only_the_newest(tickets: Tickets, receipt: Receipt) -> N
     assert tickets.client.xlen(keys.now(receipt.ticket)) == 1
     ticket = found(tickets, receipt)
     assert (ticket.progress, ticket.text) == (0.3, " 42% core.7z")
+
+
+def test_progress_that_cannot_be_told_does_not_flood_the_log(
+    tickets: Tickets, receipt: Receipt, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told several times a second."""
+    execution = claimed(tickets, receipt)
+    for _ in range(2):
+        tickets.client.config_set("maxmemory", 1)
+        for _ in range(5):
+            execution.progress(Snapshot(0.5, ()))
+        tickets.client.config_set("maxmemory", 0)
+        execution.progress(Snapshot(0.6, ()))
+    assert len([record for record in caplog.records if "progress" in record.message]) == 2
+    assert found(tickets, receipt).progress == 0.6
+
+
+def test_what_came_too_late_is_cancelled_though_its_cost_cannot_be_recorded(tickets: Tickets, receipt: Receipt) -> None:
+    execution = claimed(tickets, receipt)
+    execution.measured(Measure.DOWNLOADED, 1)
+    assert cancel(tickets, found(tickets, receipt))
+    tickets.client.config_set("maxmemory", 1)
+    try:
+        assert execution.finish(Outcome("{}")) is None
+    finally:
+        tickets.client.config_set("maxmemory", 0)
 
 
 def test_a_flood_of_log_lines_is_cut_with_a_mark(

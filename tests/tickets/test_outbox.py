@@ -1,5 +1,7 @@
 """Deliveries: made until one succeeds, never after that, and given up in the end."""
 
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ import redis
 from knossosd.faults import Code, Finding
 from knossosd.settings import DAY
 from knossosd.tickets import keys
+from knossosd.tickets import outbox as outbox_module
 from knossosd.tickets.ending import Outcome
 from knossosd.tickets.outbox import (
     FIRST_PAUSE,
@@ -113,6 +116,23 @@ def test_when_the_clock_was_set_back_it_is_due_at_once(outbox: Outbox, clock: Cl
     assert outbox.due() == [], "it has its pause"
     clock.now += LONGEST_PAUSE
     assert outbox.due() == [delivery_id]
+
+
+def test_a_success_is_noted_however_long_redis_is_away(
+    outbox: Outbox, redis_client: redis.Redis, delivery_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else can take the delivery meanwhile; without the note, the site would be told a second time."""
+    delivery = taken(outbox, delivery_id)
+    monkeypatch.setattr(outbox_module, "TICK", 0.01)
+    began, monotonic = time.monotonic(), time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: began + 1000 * (monotonic() - began))
+    redis_client.config_set("maxmemory", 1)
+    noting = threading.Thread(target=lambda: outbox.note(delivery, "taken", state=DELIVERED))
+    noting.start()
+    noting.join(1)
+    redis_client.config_set("maxmemory", 0)
+    noting.join(10)
+    assert state(outbox, delivery_id) is DELIVERED
 
 
 def test_after_a_success_there_is_no_other_attempt(outbox: Outbox, clock: Clock, delivery_id: str) -> None:

@@ -1,14 +1,20 @@
 """Tickets that nobody sees to any more."""
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
 import pytest
 import redis
 
 from knossosd.settings import Settings
-from knossosd.tickets import events, keys
-from knossosd.tickets.connection import now_in_redis
+from knossosd.tickets import events, keys, reaper
+from knossosd.tickets.connection import connect, now_in_redis
 from knossosd.tickets.ending import Outcome
 from knossosd.tickets.execution import Execution
-from knossosd.tickets.reaper import expire_old, mend_indexes, reap, unheard
+from knossosd.tickets.reaper import LAST_CALL, expire_old, mend_indexes, reap, unheard
 from knossosd.tickets.record import State
 from knossosd.tickets.store import Receipt, Tickets
 from tests.tickets.steps import claimed, found, log_lines, vanish
@@ -18,6 +24,35 @@ def test_the_reaper_lets_living_workers_alone(tickets: Tickets, receipt: Receipt
     execution = claimed(tickets, receipt)
     assert reap(tickets) == ([], [])
     execution.check()
+
+
+def test_who_lives_loses_nothing_while_redis_is_away_for_longer_than_a_lease(
+    redis_client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Upkeep may be quicker to find that it is back than whoever renews."""
+    monkeypatch.setattr(reaper, "LAST_CALL", LAST_CALL)
+    hasty = settings.model_copy(update={"lease_time": 1})
+    tickets = Tickets(connect(hasty, "worker"), hasty)
+    receipt = tickets.create("{}", title="")
+    with claimed(tickets, receipt) as execution:
+        with away(redis_client, settings):
+            time.sleep(7)  # a client with patience would then rest for some seconds
+            assert not redis_client.exists(keys.lease(receipt.ticket))
+        assert reap(tickets) == ([], [])
+        assert execution.finish(Outcome("{}"))
+    assert found(tickets, receipt).attempt == 1
+
+
+@contextmanager
+def away(client: redis.Redis, settings: Settings) -> Iterator[None]:
+    """Nobody but `client` reaches its server meanwhile."""
+    socket = Path(urlsplit(settings.redis).path)
+    hidden = socket.rename(socket.with_name("hidden"))
+    try:
+        client.client_kill_filter(_type="normal", skipme=True)
+        yield
+    finally:
+        hidden.rename(socket)
 
 
 def test_a_ticket_fails_with_the_reason_when_too_many_workers_vanished(tickets: Tickets, receipt: Receipt) -> None:

@@ -7,6 +7,7 @@ import pytest
 import redis
 
 from knossosd.conversion.observer import FileProgress, Level, Stage
+from knossosd.faults import Code, Finding
 from knossosd.settings import Settings
 from knossosd.tickets import events, keys
 from knossosd.tickets.ending import Outcome, cancel
@@ -111,6 +112,25 @@ def test_cancelling_and_taking_over_happen_once(tickets: Tickets) -> None:
     assert log_lines(tickets, receipt) == ["INFO: again"]
     assert cancel(tickets, found(tickets, receipt))
     assert not cancel(tickets, found(tickets, receipt))
+
+
+def test_a_delivery_is_taken_once(tickets: Tickets) -> None:
+    receipt = tickets.create("{}", title="", webhook="https://site.example/")
+    assert cancel(tickets, found(tickets, receipt))
+    outbox = Outbox(tickets.client)
+    [due] = outbox.due()
+    taken = outbox.take(due)
+    assert taken is not None
+    assert taken.attempts == 1
+    assert outbox.take(due) is None
+
+
+def test_a_ticket_is_retried_once(tickets: Tickets) -> None:
+    receipt = tickets.create("{}", title="")
+    dead = Outcome(errors=(Finding(Code.DISK_FULL, "The disk is full."),))
+    assert claimed(tickets, receipt).finish(dead)
+    assert tickets.retry(found(tickets, receipt))
+    assert found(tickets, receipt).state is State.WAITING
 
 
 def test_a_ticket_is_handed_back_once(tickets: Tickets) -> None:
