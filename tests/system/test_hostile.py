@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from knossosd.conversion.verification import LOCK
 from tests import checkouts, hosts
 from tests.checkouts import KEY, Checkout, a_document, wait_until
 
@@ -43,7 +44,9 @@ def nothing_is_left(impatient: Checkout, valkey: str) -> Iterator[None]:
     assert [key for key in client.scan_iter() if client.ttl(key) < 0 and not key.startswith("huey.")] == []
     assert [key for key in client.scan_iter("huey.redis.*") if client.llen(key)] == []
     mirror = impatient.folder / "var" / "mirror"
-    assert [path for path in mirror.rglob("*") if path.is_file()] == []
+    assert {path.name for path in mirror.rglob("*") if path.is_file()} <= {LOCK}, (
+        "it may be verified meanwhile, at night"
+    )
     assert list((mirror / ".work").glob("*")) == []
 
 
