@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -22,7 +23,7 @@ from huey.exceptions import HueyException
 from knossosd import logs, parent, privileges
 from knossosd.messages import JsonMessages
 from knossosd.settings import Settings, SettingsError
-from knossosd.tickets.connection import connect_once, connection_pool
+from knossosd.tickets.connection import Outage, connect_once, connection_pool
 from knossosd.tickets.turns import Turns
 from knossosd.tickets.workers import Heartbeat
 
@@ -32,6 +33,12 @@ LOOK = 5.0
 """Seconds between two looks whether it is time for what recurs."""
 
 AT_ANY_TIME = crontab()
+
+QUEUED, SCHEDULED, RECURRING = "what is in the queue", "what is scheduled", "what recurs"
+"""What a consumer cannot come to while Redis is away."""
+
+REST = 1.0
+"""Seconds between two tries to read the queue then."""
 
 
 class Queue(RedisHuey):  # type: ignore[misc]
@@ -45,6 +52,7 @@ class Queue(RedisHuey):  # type: ignore[misc]
         self.heartbeat: Heartbeat | None = None
         self._periods: dict[str, float] = {}
         self._turns = Turns(connect_once(settings, "turns"))
+        self._outages = {what: Outage(what) for what in (QUEUED, SCHEDULED, RECURRING)}
 
     def recurring(
         self, name: str, *, every: float, during: Callable[[datetime], bool] = AT_ANY_TIME
@@ -64,9 +72,20 @@ class Queue(RedisHuey):  # type: ignore[misc]
             for task in super().read_periodic(timestamp):
                 if self._turns.take(task.name, self._periods[task.name] - LOOK):
                     ours.append(task)
+                self._outages[RECURRING].end()
         except redis.RedisError as error:
-            log.warning("what recurs has to wait: %s", error)
+            self._outages[RECURRING].tell(error)
         return ours
+
+    def read_schedule(self, timestamp: datetime | None = None) -> list[Task]:
+        """The tasks whose time has come. While Redis is away there are none; Huey would write a trace each second."""
+        try:
+            tasks: list[Task] = super().read_schedule(timestamp)
+        except redis.RedisError as error:
+            self._outages[SCHEDULED].tell(error)
+            return []
+        self._outages[SCHEDULED].end()
+        return tasks
 
     def create_consumer(self, **options: Any) -> Consumer:
         """The consumer: from now on, this process is nothing else."""
@@ -81,7 +100,7 @@ class Queue(RedisHuey):  # type: ignore[misc]
         return _Consumer(self, **options)
 
     def dequeue(self) -> Task | None:
-        """The next task, for a worker that has a consumer."""
+        """The next task, for a worker that has a consumer. None when there is none for a while, or Redis is away."""
         if not _is_orphan():
             task = self._next_readable()
             if task is None or not _is_orphan():
@@ -90,14 +109,25 @@ class Queue(RedisHuey):  # type: ignore[misc]
         raise KeyboardInterrupt
 
     def _next_readable(self) -> Task | None:
-        """Huey would let the worker rest after each message that cannot be read."""
-        while (data := self.storage.dequeue()) is not None:
+        """Huey would let the worker rest after each message that cannot be read, and write a trace each time that Redis
+        does not answer."""
+        while (data := self._next_message()) is not None:
             for message in self.serializer.readable([data]):
                 try:
                     return self._registry.create_task(message)
                 except HueyException as error:
                     log.warning("a message in the queue asks for what there is not: %s", error)
         return None
+
+    def _next_message(self) -> bytes | None:
+        try:
+            data: bytes | None = self.storage.dequeue()
+        except redis.RedisError as error:
+            self._outages[QUEUED].tell(error)
+            time.sleep(REST)
+            return None
+        self._outages[QUEUED].end()
+        return data
 
     def execute(self, task: Task, timestamp: datetime | None = None) -> Any:
         """Do what the task says. What is logged meanwhile is about its ticket."""

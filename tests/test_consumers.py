@@ -5,11 +5,14 @@ import pickle
 import huey.registry
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from knossosd.consumers import Queue
 from knossosd.settings import Settings
 from knossosd.tickets import keys
 
+NOWHERE = {"redis": "unix:///nobody/is/there"}
 UNKNOWN = b'{"name": "knossosd.tasks.abolished", "args": [5]}'
 
 
@@ -65,7 +68,27 @@ def test_who_won_a_turn_takes_it_though_redis_leaves_then(settings: Settings, re
 
 def test_what_recurs_waits_for_redis(settings: Settings) -> None:
     """An error here would end Huey's scheduler."""
-    away = settings.model_copy(update={"redis": "unix:///nobody/is/there"})
-    queue = Queue("knossosd.tried", "upkeep", away)
+    queue = Queue("knossosd.tried", "upkeep", settings.model_copy(update=NOWHERE))
     queue.recurring("often", every=60)(print)
     assert queue.read_periodic(None) == []
+
+
+def test_an_outage_is_told_once(queue: Queue, settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    """It is tried again every second, by every consumer."""
+    caplog.set_level("INFO")
+    there, nowhere = queue.storage, Queue("knossosd.tried", "worker", settings.model_copy(update=NOWHERE)).storage
+    nowhere.pool.connection_kwargs["retry"] = Retry(NoBackoff(), 0)
+    queue.storage = nowhere
+    for _ in range(3):
+        assert queue.dequeue() is None
+        assert queue.read_schedule() == []
+    queue.storage = there
+    assert queue.dequeue() is None
+    assert queue.read_schedule() == []
+    told = [record.message.partition(":")[0] for record in caplog.records]
+    assert told == [
+        "what is in the queue has to wait for Redis",
+        "what is scheduled has to wait for Redis",
+        "what is in the queue goes on, Redis answers again",
+        "what is scheduled goes on, Redis answers again",
+    ]

@@ -102,20 +102,41 @@ def patiently(
 ) -> Result:
     """What `step` gives, as soon as Redis lets us take it: `pause` comes between two tries, and may raise to end them.
 
-    Raises the `RedisError` when it does not pass, or `is_over` says that nobody waits any longer. The log says once
-    `what` has to wait.
+    Raises the `RedisError` when it does not pass, or `is_over` says that nobody waits any longer. The log says so
+    once.
     """
-    is_told = False
+    outage = Outage(what)
     while True:
         try:
-            return step()
+            answer = step()
         except redis.RedisError as error:
             if not is_passing(error) or is_over():
                 raise
-            if not is_told:
-                log.warning("%s has to wait for Redis: %s", what, error)
-            is_told = True
-        pause()
+            outage.tell(error)
+            pause()
+        else:
+            outage.end()
+            return answer
+
+
+class Outage:
+    """Tells the log once that `what` has to wait for Redis, however often that is tried, and once that it goes on."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._is_told = False
+
+    def tell(self, error: redis.RedisError) -> None:
+        """It cannot be done."""
+        if not self._is_told:
+            log.warning("%s has to wait for Redis: %s", self._what, error)
+        self._is_told = True
+
+    def end(self) -> None:
+        """It was done."""
+        if self._is_told:
+            log.info("%s goes on, Redis answers again", self._what)
+        self._is_told = False
 
 
 def greet(client: redis.Redis) -> None:

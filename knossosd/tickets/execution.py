@@ -19,7 +19,7 @@ import redis
 
 from knossosd.conversion.observer import Cancelled, FileProgress, Level, Measure, Snapshot
 from knossosd.tickets import events, keys, questions, scripts
-from knossosd.tickets.connection import Result, connect_once, patiently
+from knossosd.tickets.connection import Outage, Result, connect_once, patiently
 from knossosd.tickets.ending import Ended, Outcome, end, new_ending
 from knossosd.tickets.measures import Measured, Tally
 from knossosd.tickets.record import Ticket
@@ -65,7 +65,7 @@ class Execution:
         self._telling = threading.Lock()
         self._tally = Tally()
         self._shown = Snapshot(0.0, ())
-        self._is_behind = False
+        self._silence = Outage(f"the progress of ticket {ticket.number}")
         self._captcha: str | None = None
         self._asking = threading.Lock()  # watchers are asked one question at a time
 
@@ -133,11 +133,9 @@ class Execution:
         self._shown = snapshot
         try:
             self._show()
-            self._is_behind = False
+            self._silence.end()
         except redis.RedisError as error:
-            if not self._is_behind:
-                log.warning("the progress of ticket %d cannot be told: %s", self._number, error)
-            self._is_behind = True
+            self._silence.tell(error)
 
     def finished(self, file: FileProgress) -> None:
         with self._telling:
@@ -246,18 +244,16 @@ class Execution:
     def _renew(self) -> None:
         lease = self._tickets.settings.lease_time
         names = [keys.record(self._number), keys.lease(self._number)]
-        is_told = False
+        outage = Outage(f"the lease of ticket {self._number}")
         with connect_once(self._tickets.settings, "lease") as client:  # patience would come too late
             while not self._released.wait(min(BEAT, lease / RENEWALS_PER_LEASE)):
                 try:
                     if not client.eval(scripts.RENEW, len(names), *names, self._id, int(lease * 1000)):
                         self._lost.set()
                         return
-                    is_told = False
+                    outage.end()
                 except redis.RedisError as error:
-                    if not is_told:
-                        log.warning("the lease of ticket %d cannot be renewed: %s", self._number, error)
-                    is_told = True
+                    outage.tell(error)
 
 
 def _flat(entry: dict[str, str]) -> list[str]:

@@ -19,6 +19,7 @@ import redis
 
 from knossosd.tickets import keys
 from knossosd.tickets.changes import Change
+from knossosd.tickets.connection import Outage
 from knossosd.tickets.understanding import understood
 
 log = logging.getLogger(__name__)
@@ -105,6 +106,7 @@ class Heartbeat:
         self._name = secrets.token_hex(8)
         self._news = threading.Event()
         self._ending = False
+        self._silence = Outage("the sign that this process lives")
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
     def start(self) -> None:
@@ -140,8 +142,9 @@ class Heartbeat:
     def _try(self, step: Callable[[], Any]) -> None:
         try:
             step()
+            self._silence.end()
         except redis.RedisError as error:
-            log.warning("Redis does not hear that this process lives: %s", error)
+            self._silence.tell(error)
 
     def _give_sign(self) -> None:
         lifetime = int(LIFETIME * 1000)
