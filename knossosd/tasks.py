@@ -100,7 +100,7 @@ def _convert(execution: Execution) -> None:
     try:
         outcome, ended = _converter().conclude(execution)
     except Cancelled:
-        log.info("ticket %d was called off", number)
+        log.info("ticket %d is not ours any more: it was called off, removed, or taken over", number)
         return
     except redis.RedisError:  # the mod is not to blame, and nobody knows what was recorded and what not
         log.exception("Redis was away for too long, ticket %d waits again", number)
@@ -109,6 +109,8 @@ def _convert(execution: Execution) -> None:
         return
     for error in outcome.errors:
         log.info("ticket %d failed: %s", number, error)
+    if outcome.result is not None:
+        log.info("ticket %d succeeded", number)
     see_to_deliveries([ended])
 
 

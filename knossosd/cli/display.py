@@ -7,6 +7,7 @@ When standard error is no terminal, only the log is written, a plain line each.
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any, Self
 
 from rich.console import Console
@@ -133,6 +134,11 @@ def _size(file: dict[str, Any]) -> str:
     of_total = f" of {decimal(file['total'])}" if file["total"] else ""
     rate = f", {decimal(int(file['rate']))}/s" if file.get("rate") else ""
     return f"{decimal(file['done'])}{of_total}{rate}"
+
+
+def moment(seconds: float) -> str:
+    """A time (epoch seconds) as the logs have it, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def printable(text: str) -> str:

@@ -8,12 +8,12 @@ import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import redis
 
 from knossosd import privileges
+from knossosd.cli.display import moment
 from knossosd.conversion.sevenzip import SevenZip
 from knossosd.faults import ServerFault
 from knossosd.keyring import Keyring
@@ -21,7 +21,6 @@ from knossosd.settings import GIB, VAR, Settings, SettingsError, load, settings_
 from knossosd.tickets.connection import connect_once, refusal_of_writes
 from knossosd.tickets.workers import Living, living
 
-ENOUGH_DISK = 5 * GIB
 OTHERS = 0o066
 """The bits of a mode that let others look into a folder, or change it."""
 
@@ -56,7 +55,9 @@ def examine() -> Iterator[Check]:
     yield _redis(settings)
     yield from _processes(settings)
     yield from _mirror(settings)
-    yield _disk("Work folder", settings.work_path)
+    yield _disk("Work folder", settings.work_path, settings)
+    if not settings.redis and (VAR / "redis").exists():
+        yield _disk("Redis' folder", VAR / "redis", settings)
     yield _port(settings)
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     yield Check("Open files", limit >= ENOUGH_FILES, str(limit), "Raise the limit (ulimit -n) for many watchers.")
@@ -124,19 +125,19 @@ def _processes(settings: Settings) -> Iterator[Check]:
 
 
 def _in_words(process: Living) -> str:
-    since = datetime.fromtimestamp(process.since, UTC).strftime("%Y-%m-%d %H:%M:%S")
     busy = "" if process.ticket is None else f", at ticket {process.ticket}"
-    return f"{process.pid} on {process.host} since {since}{busy}"
+    return f"{process.pid} on {process.host} since {moment(process.since)}{busy}"
 
 
 def _mirror(settings: Settings) -> Iterator[Check]:
     if settings.mirror_path is None:
         yield Check("Mirror", True, "none: nothing is mirrored, and there are no uploads")
         return
-    yield _disk("Mirror", settings.mirror_path)
+    yield _disk("Mirror", settings.mirror_path, settings)
 
 
-def _disk(what: str, folder: Path) -> Check:
+def _disk(what: str, folder: Path, settings: Settings) -> Check:
+    """Whether the folder is there, and its disk has the room that `/readyz` insists on."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         writable = os.access(folder, os.W_OK | os.X_OK)
@@ -146,7 +147,8 @@ def _disk(what: str, folder: Path) -> Check:
     found = f"{folder}, {free / GIB:.1f} GiB free"
     if not writable:
         return Check(what, False, found, "Is it mounted? Then let this user write to it.")
-    return Check(what, free >= ENOUGH_DISK, found, f"Free some disk: less than {ENOUGH_DISK // GIB} GiB are left.")
+    hint = "Make room: MIN_FREE_DISK says how much has to be free."
+    return Check(what, free >= settings.min_free_disk, found, hint)
 
 
 def _port(settings: Settings) -> Check:

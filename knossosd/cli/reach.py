@@ -28,4 +28,4 @@ def _telling_of_redis() -> Iterator[None]:
     try:
         yield
     except redis.RedisError as error:
-        raise Stop(Exit.UNREACHABLE, f"Redis cannot be reached: {error}.") from None
+        raise Stop(Exit.UNREACHABLE, f"Redis cannot be reached: {str(error).rstrip('.')}.") from None

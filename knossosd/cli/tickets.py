@@ -1,7 +1,6 @@
 """What is done with tickets at the command line: by way of Redis, not of the web process."""
 
 import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cache
@@ -9,7 +8,7 @@ from functools import cache
 import typer
 
 from knossosd import tasks
-from knossosd.cli.display import print_table, printable
+from knossosd.cli.display import moment, print_table, printable
 from knossosd.cli.exits import Exit, Stop
 from knossosd.cli.reach import insist_on_redis, insist_on_writes
 from knossosd.tickets import ending, events
@@ -40,7 +39,7 @@ def show(number: int, *, as_json: bool) -> None:
         return
     for name in ("title", "owner", "attempt", "vanished", "progress", "webhook"):
         typer.echo(printable(f"{name:10} {getattr(found, name)}"))
-    typer.echo(f"{'state':10} {_state(found)} since {time.ctime(found.time)}")
+    typer.echo(f"{'state':10} {_state(found)} since {moment(found.time)}")
     for line in (*lines, *(f"{one['code']}: {one['message']}" for one in found.errors)):
         typer.echo(printable(f"  {line}"))
 

@@ -1,13 +1,12 @@
 """What is done with webhook deliveries at the command line."""
 
 import json
-import time
 from dataclasses import asdict
 
 import typer
 
 from knossosd import tasks
-from knossosd.cli.display import print_table
+from knossosd.cli.display import moment, print_table
 from knossosd.cli.exits import Exit, Stop
 from knossosd.cli.reach import insist_on_redis, insist_on_writes
 from knossosd.tickets.outbox import Delivery
@@ -25,7 +24,7 @@ def show_all(*, as_json: bool) -> None:
 
 
 def _row(delivery: Delivery) -> tuple[str, ...]:
-    since, outcome = time.ctime(delivery.created), delivery.log[-1]["outcome"] if delivery.log else ""
+    since, outcome = moment(delivery.created), delivery.log[-1]["outcome"] if delivery.log else ""
     return delivery.id, str(delivery.ticket), since, delivery.state, str(delivery.attempts), outcome
 
 
@@ -35,4 +34,4 @@ def redeliver(delivery: str) -> None:
     if not tasks.outbox().redeliver(delivery):
         raise Stop(Exit.FAILED, f"There is no delivery {delivery} (any more).")
     tasks.deliver(delivery)
-    typer.echo(f"{delivery} is due now")
+    typer.echo(f"{delivery} is due, now or when the attempt that is under way is over")

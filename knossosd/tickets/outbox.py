@@ -32,14 +32,15 @@ LIFETIME = 7 * DAY
 FIRST_PAUSE, LONGEST_PAUSE = 15, 2 * HOUR
 """Seconds before the next attempt: twice as long each time, give or take a half."""
 
-HOLD = 120
-"""Seconds that an attempt has besides the site's time limit: then somebody else may take the delivery."""
+HOLD = 30
+"""Seconds that an attempt has besides the site's time limit, which is for all of it: then whoever took the delivery has
+vanished, and somebody else may."""
 
 LAST_WORDS = 2.0
 """Seconds after the site's time limit in which an attempt is noted, when nothing is in the way."""
 
 TICK = 1.0
-"""Seconds between two tries to note an outcome while Redis is away."""
+"""Seconds between two tries to note an outcome while Redis is away; nobody can take the delivery meanwhile."""
 
 AT_ONCE = 10_000
 """Deliveries that are looked at in one go: so many that one site which hangs hides no other."""

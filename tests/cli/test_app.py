@@ -190,6 +190,16 @@ def test_the_doctor_says_what_to_do(tmp_path: Path) -> None:
         assert found[what]["hint"]
 
 
+@pytest.mark.parametrize(("wanted", "is_right"), [(1, True), (2**60, False)])
+def test_the_doctor_wants_as_much_disk_as_the_server_does(tmp_path: Path, wanted: int, is_right: bool) -> None:
+    settings = written(
+        tmp_path / "settings.py",
+        f"MIN_FREE_DISK = {wanted}\nMIRROR_PATH = {str(tmp_path)!r}\nMIRROR_URL = 'http://m.example'\n",
+    )
+    found = {one["what"]: one for one in json.loads(verb("doctor", "--json", settings=settings).stdout)}
+    assert (found["Mirror"]["is_right"], found["Work folder"]["is_right"]) == (is_right, is_right)
+
+
 def test_the_doctor_finds_a_redis_that_loses_or_takes_nothing(
     valkey: str, redis_client: redis.Redis, tmp_path: Path
 ) -> None:

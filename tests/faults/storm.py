@@ -55,7 +55,10 @@ SIGNS = {
 CALLED_OFF = 10
 """Of so many tickets that are submitted, one is called off, whatever it is doing by then."""
 
-LONGEST = 60.0
+FEWEST = 3
+"""Kills of a storm, at least."""
+
+LONGEST = 150.0
 """Seconds that a storm lasts at most after everything was submitted."""
 
 RESTART = 60.0
@@ -97,16 +100,13 @@ class Storm:
 
     def rage(self, kinds: list[str], count: int, every: float = 2.5, number: signal.Signals = signal.SIGKILL) -> None:
         """Submit so many documents while every so many seconds something is killed, until half of them have ended, and
-        as much was killed as there are kinds.
+        there were as many kills as there are kinds, and `FEWEST`.
 
         The first kill comes while they are being submitted, so that a fast machine too is hit at work. What is killed
-        sooner than it can begin to work gets nothing done, so after `LONGEST` there is calm.
+        sooner than it can begin gets nothing done, so each kill waits until all work again.
         """
         calm = threading.Event()
-        before, killed_before = len(self.cases), self.kills.total()
-
-        def killed() -> int:
-            return self.kills.total() - killed_before
+        before, wanted = len(self.cases), self.kills.total() + max(FEWEST, len(kinds))
 
         def kill() -> None:
             while len(self.cases) < before + count / 4 and not calm.wait(0.01):
@@ -116,13 +116,17 @@ class Storm:
                 self.kill_supervisor() if kind == SUPERVISOR else self.kill(kind, number)
                 if calm.wait(every * (0.5 + self.chance.random())):
                     return
+                while not self.is_at_work():
+                    if calm.wait(0.2):
+                        return
 
         killer = threading.Thread(target=kill)
         killer.start()
         try:
             self.submit(count)
             give_up = time.monotonic() + LONGEST
-            while time.monotonic() < give_up and not (killed() >= len(kinds) and len(self.open()) <= count / 2):
+            while self.kills.total() < wanted or len(self.open()) > count / 2:
+                assert time.monotonic() < give_up, f"{self.kills} kills, and still open: {self.open()}"
                 calm.wait(0.5)
         finally:
             calm.set()
@@ -160,6 +164,16 @@ class Storm:
             with suppress(psutil.Error):  # it has just ended
                 found[_kind(process)].append(process)
         return found
+
+    def is_at_work(self) -> bool:
+        """Whether everything is there, the web process answers, and a worker shows that it lives."""
+        try:
+            found = self.processes()
+            workers = {process.pid for process in found["worker child"]}
+            shown = {one.pid for one in living(self.installation.redis())}
+            return all(found[kind] for kind in KINDS) and bool(workers & shown) and self.installation.is_ready()
+        except (redis.RedisError, OSError, http.client.HTTPException):
+            return False
 
     def open(self) -> list[int]:
         """The tickets that have not ended; a nameless one when Redis is away."""

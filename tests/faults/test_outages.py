@@ -30,6 +30,7 @@ OUTAGE = 30.0
 def test_valkey_stands_still_for_half_a_minute(a_storm: Storm) -> None:
     a_storm.submit(10)
     a_storm.kill("valkey", signal.SIGSTOP)
+    assert a_storm.kills["valkey"]
     threading.Event().wait(OUTAGE)
     a_storm.kill("valkey", signal.SIGCONT)
     a_storm.submit(10)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import time
 from collections import Counter
 from typing import Any
@@ -12,11 +13,14 @@ from knossosd.tickets.measures import Duration, Result, ticket_field
 from knossosd.tickets.statistics import Durations, Statistics
 from tests.checkouts import PATIENCE, wait_until
 from tests.faults.cases import Case, Kind
-from tests.faults.storm import Storm
+from tests.faults.storm import SUPERVISOR, Storm
 
 SUCCEEDED = ticket_field(Result.SUCCEEDED, None)
 CANCELLED = ticket_field(Result.CANCELLED, Code.CANCELLED)
 DAMAGED = ticket_field(Result.FAILED, Code.ARCHIVE_CORRUPT)
+
+AGAIN = re.compile(r"^WARNING: .* conversion (starts|will start) again\.$")
+"""What ends an attempt, and not the ticket."""
 
 PROCESSES = {"supervisord": 1, "web": 1, "consumer": 1, "worker child": 3, "upkeep": 1, "valkey": 1}
 """The processes of a calm installation by kind; one worker child is the scheduler."""
@@ -28,7 +32,7 @@ def verify(storm: Storm) -> None:
     for case, end in zip(storm.cases, ends, strict=True):
         allowed = {DAMAGED if case.kind is Kind.DAMAGED else SUCCEEDED}
         assert end in allowed | ({CANCELLED} if case.called_off else set())
-        _verify_watcher(storm, case)
+        _verify_events(storm, case, end)
     _verify_webhooks(storm)
     _verify_counts(storm, Counter(ends))
     published = {case.place for case, end in zip(storm.cases, ends, strict=True) if end == SUCCEEDED}
@@ -51,9 +55,23 @@ def _end_of(storm: Storm, case: Case) -> str:
     return SUCCEEDED
 
 
-def _verify_watcher(storm: Storm, case: Case) -> None:
+def _verify_events(storm: Storm, case: Case, end: str) -> None:
+    """Each attempt has told everything once, and the watcher has seen all of it."""
     history = events.past(storm.installation.redis(), case.receipt.ticket).events
     assert [event.name for event in history].count("done") == 1
+    attempts: list[list[events.Event]] = [[]]
+    for event in history:
+        attempts[-1].append(event)
+        if event.name == "log_message" and AGAIN.search(event.arguments[0]):
+            attempts.append([])
+    for attempt in attempts:
+        told = [(event.name, json.dumps(event.arguments)) for event in attempt]
+        assert len(told) == len(set(told)), told
+    if end != CANCELLED:
+        names = [event.name for event in attempts[-1]]
+        assert (names[0], names.count("file"), names[-1]) == ("files", 1, "done"), names
+    if end == SUCCEEDED:
+        assert attempts[-1][-2].arguments == ["INFO: Done"]
     wait_until(lambda: case.watcher.done, f"the watcher of {case.receipt.ticket} saw the end")
     case.watcher.stop()
     assert case.watcher.ids == [event.id for event in history], "every event once and in order"
@@ -63,6 +81,9 @@ def _verify_webhooks(storm: Storm) -> None:
     assert {ticket for ticket, _ in storm.told} == {case.receipt.ticket for case in storm.cases}
     deliveries = dict(storm.told)
     assert all(deliveries[ticket] == delivery for ticket, delivery in storm.told), "a repeated delivery has its old id"
+    # Whoever is killed between the site's answer and the note of it had one attempt under way: there is one site.
+    unnoted = len(storm.told) - len(storm.cases)
+    assert unnoted <= storm.kills["upkeep"] + storm.kills[SUPERVISOR], "after a success there is no other delivery"
 
 
 def _verify_counts(storm: Storm, ends: Counter[str]) -> None:
