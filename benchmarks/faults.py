@@ -40,7 +40,7 @@ def weather(kinds: list[str], tickets: int, every: float, seed: int) -> Row:
             one.rage(kinds, tickets, every)
             one.settle()
             verify(one)
-        except Exception as error:  # noqa: BLE001  the border: the other storms are worth to be seen all the same
+        except Exception as error:  # noqa: BLE001  the border: the other storms are worth seeing all the same
             verdict = where_it_broke(error)
         return {
             "tickets": len(one.cases),
@@ -54,7 +54,8 @@ def weather(kinds: list[str], tickets: int, every: float, seed: int) -> Row:
 
 def where_it_broke(error: Exception) -> str:
     """The line that did not hold, and what was said about it."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
+    frames = traceback.extract_tb(error.__traceback__)
+    frame = next(one for one in reversed(frames) if "faults" in one.filename)
     return f"{Path(frame.filename).name}:{frame.lineno} {frame.line} {str(error).partition(chr(10))[0]}"[:160]
 
 

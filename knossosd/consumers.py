@@ -34,7 +34,7 @@ LOOK = 5.0
 
 AT_ANY_TIME = crontab()
 
-QUEUED, SCHEDULED, RECURRING = "what is in the queue", "what is scheduled", "what recurs"
+QUEUED, SCHEDULED, RECURRING = "reading the queue", "reading the schedule", "what recurs"
 """What a consumer cannot come to while Redis is away."""
 
 REST = 1.0
@@ -120,14 +120,16 @@ class Queue(RedisHuey):  # type: ignore[misc]
         return None
 
     def _next_message(self) -> bytes | None:
+        """As Huey's storage does, which takes a server that stands still for an empty queue."""
+        storage = self.storage
         try:
-            data: bytes | None = self.storage.dequeue()
+            popped: tuple[bytes, bytes] | None = storage.conn.brpop(storage.queue_key, timeout=storage.read_timeout)
         except redis.RedisError as error:
             self._outages[QUEUED].tell(error)
             time.sleep(REST)
             return None
         self._outages[QUEUED].end()
-        return data
+        return popped[1] if popped else None
 
     def execute(self, task: Task, timestamp: datetime | None = None) -> Any:
         """Do what the task says. What is logged meanwhile is about its ticket."""

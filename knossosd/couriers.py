@@ -5,6 +5,7 @@ A site that hangs holds one thread up, and with it only what is for that site.
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 log = logging.getLogger(__name__)
@@ -33,14 +34,16 @@ class Couriers:
                 self._waiting.setdefault(site, {})[delivery] = None
                 self._set_out()
 
-    def end(self) -> None:
-        """Begin no further attempt, and wait for those that were begun."""
+    def end(self, patience: float) -> None:
+        """Begin no further attempt, and wait for those that were begun, so many seconds: what cannot be noted then, for
+        Redis is away, will be tried again."""
+        deadline = time.monotonic() + patience
         with self._lock:
             self._ended = True
             self._waiting.clear()
             threads = list(self._threads.values())
         for thread in threads:
-            thread.join()
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _set_out(self) -> None:
         for site in list(self._waiting):

@@ -44,7 +44,7 @@ from knossosd.tickets.connection import connect, connect_once
 from knossosd.tickets.ending import Ended
 from knossosd.tickets.execution import Execution
 from knossosd.tickets.leases import SharedLeases
-from knossosd.tickets.outbox import DeliveryState, Outbox
+from knossosd.tickets.outbox import HOLD, DeliveryState, Outbox
 from knossosd.tickets.quota import UploadQuota
 from knossosd.tickets.reaper import expire_old, mend_indexes, reap, unheard
 from knossosd.tickets.statistics import Statistics, StoreSize
@@ -246,7 +246,7 @@ def look_after_uploads() -> None:
 def stop() -> None:
     """Worker threads that have nothing to do end first: they tell the one that is verifying, and await the couriers."""
     stopping.call_off()
-    couriers.end()
+    couriers.end(settings.webhook_timeout + HOLD)
 
 
 def see_to_deliveries(ended: Iterable[Ended | None]) -> None:
@@ -268,7 +268,7 @@ def tickets() -> Tickets:
 @cache
 def outbox() -> Outbox:
     """The outbox of webhooks, over the same connection."""
-    return Outbox(tickets().client, settings.webhook_timeout)
+    return Outbox(tickets().client, settings.webhook_timeout, connect_once(settings, "outbox"))
 
 
 @cache

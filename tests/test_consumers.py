@@ -73,6 +73,16 @@ def test_what_recurs_waits_for_redis(settings: Settings) -> None:
     assert queue.read_periodic(None) == []
 
 
+def test_a_server_that_stands_still_is_no_empty_queue(
+    queue: Queue, redis_client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue.storage.pool.connection_kwargs.update(retry=Retry(NoBackoff(), 0), socket_timeout=1.5)
+    redis_client.client_pause(4000)
+    assert queue.dequeue() is None
+    assert "reading the queue has to wait for Redis" in caplog.text
+    redis_client.client_unpause()
+
+
 def test_an_outage_is_told_once(queue: Queue, settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
     """It is tried again every second, by every consumer."""
     caplog.set_level("INFO")
@@ -87,8 +97,8 @@ def test_an_outage_is_told_once(queue: Queue, settings: Settings, caplog: pytest
     assert queue.read_schedule() == []
     told = [record.message.partition(":")[0] for record in caplog.records]
     assert told == [
-        "what is in the queue has to wait for Redis",
-        "what is scheduled has to wait for Redis",
-        "what is in the queue goes on, Redis answers again",
-        "what is scheduled goes on, Redis answers again",
+        "reading the queue has to wait for Redis",
+        "reading the schedule has to wait for Redis",
+        "reading the queue goes on, Redis answers again",
+        "reading the schedule goes on, Redis answers again",
     ]

@@ -36,7 +36,7 @@ def couriers(sites: Sites) -> Iterator[Couriers]:
     couriers = Couriers(sites.attempt)
     yield couriers
     sites.let_go.release(100)
-    couriers.end()
+    couriers.end(30)
 
 
 def test_a_site_that_hangs_delays_only_itself(sites: Sites, couriers: Couriers) -> None:
@@ -95,7 +95,7 @@ def test_a_failure_stops_nobody(sites: Sites, couriers: Couriers, caplog: pytest
 def test_what_was_begun_is_made_before_the_end_and_nothing_else(sites: Sites, couriers: Couriers) -> None:
     couriers.send("slow", "a")
     couriers.send("next", "a")
-    ending = threading.Thread(target=couriers.end)
+    ending = threading.Thread(target=couriers.end, args=(30,))
     ending.start()
     ending.join(0.2)
     assert ending.is_alive()

@@ -17,9 +17,12 @@ from knossosd.cli.display import moment
 from knossosd.conversion.sevenzip import SevenZip
 from knossosd.faults import ServerFault
 from knossosd.keyring import Keyring
-from knossosd.settings import GIB, VAR, Settings, SettingsError, load, settings_file
+from knossosd.settings import GIB, MIB, VAR, Settings, SettingsError, load, settings_file
 from knossosd.tickets.connection import connect_once, refusal_of_writes
 from knossosd.tickets.workers import Living, living
+
+ENOUGH_FOR_REDIS = 256 * MIB
+"""Bytes that the append-only file may need until somebody looks again."""
 
 OTHERS = 0o066
 """The bits of a mode that let others look into a folder, or change it."""
@@ -55,9 +58,9 @@ def examine() -> Iterator[Check]:
     yield _redis(settings)
     yield from _processes(settings)
     yield from _mirror(settings)
-    yield _disk("Work folder", settings.work_path, settings)
+    yield _disk("Work folder", settings.work_path, settings.min_free_disk)
     if not settings.redis and (VAR / "redis").exists():
-        yield _disk("Redis' folder", VAR / "redis", settings)
+        yield _disk("Redis' folder", VAR / "redis", ENOUGH_FOR_REDIS)
     yield _port(settings)
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     yield Check("Open files", limit >= ENOUGH_FILES, str(limit), "Raise the limit (ulimit -n) for many watchers.")
@@ -133,11 +136,11 @@ def _mirror(settings: Settings) -> Iterator[Check]:
     if settings.mirror_path is None:
         yield Check("Mirror", True, "none: nothing is mirrored, and there are no uploads")
         return
-    yield _disk("Mirror", settings.mirror_path, settings)
+    yield _disk("Mirror", settings.mirror_path, settings.min_free_disk)
 
 
-def _disk(what: str, folder: Path, settings: Settings) -> Check:
-    """Whether the folder is there, and its disk has the room that `/readyz` insists on."""
+def _disk(what: str, folder: Path, least: int) -> Check:
+    """Whether the folder is there, and its disk has `least` bytes free."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         writable = os.access(folder, os.W_OK | os.X_OK)
@@ -147,8 +150,7 @@ def _disk(what: str, folder: Path, settings: Settings) -> Check:
     found = f"{folder}, {free / GIB:.1f} GiB free"
     if not writable:
         return Check(what, False, found, "Is it mounted? Then let this user write to it.")
-    hint = "Make room: MIN_FREE_DISK says how much has to be free."
-    return Check(what, free >= settings.min_free_disk, found, hint)
+    return Check(what, free >= least, found, f"Make room: at least {least / GIB:.2f} GiB have to be free.")
 
 
 def _port(settings: Settings) -> Check:

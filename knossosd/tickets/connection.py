@@ -14,7 +14,7 @@ from knossosd.tickets import keys
 
 log = logging.getLogger(__name__)
 
-Result = TypeVar("Result")
+Answer = TypeVar("Answer")
 
 BLOCK = 5.0
 """Seconds that a blocking read waits at most, well below the socket's time limit."""
@@ -98,8 +98,8 @@ def is_passing(error: redis.RedisError) -> bool:
 
 
 def patiently(
-    what: str, step: Callable[[], Result], pause: Callable[[], object], is_over: Callable[[], bool] = lambda: False
-) -> Result:
+    what: str, step: Callable[[], Answer], pause: Callable[[], object], is_over: Callable[[], bool] = lambda: False
+) -> Answer:
     """What `step` gives, as soon as Redis lets us take it: `pause` comes between two tries, and may raise to end them.
 
     Raises the `RedisError` when it does not pass, or `is_over` says that nobody waits any longer. The log says so

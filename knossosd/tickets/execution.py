@@ -19,7 +19,7 @@ import redis
 
 from knossosd.conversion.observer import Cancelled, FileProgress, Level, Measure, Snapshot
 from knossosd.tickets import events, keys, questions, scripts
-from knossosd.tickets.connection import Outage, Result, connect_once, patiently
+from knossosd.tickets.connection import Answer, Outage, connect_once, patiently
 from knossosd.tickets.ending import Ended, Outcome, end, new_ending
 from knossosd.tickets.measures import Measured, Tally
 from knossosd.tickets.record import Ticket
@@ -91,7 +91,7 @@ class Execution:
             number,
             scripts.TAKE_OVER,
             [keys.record(number), keys.lease(number)],
-            lambda execution, _now, lease: [execution, lease],
+            lambda execution, now, lease: [execution, lease, now],
         )
 
     @classmethod
@@ -202,7 +202,7 @@ class Execution:
         names = [keys.record(self._number), keys.events(self._number)]
         self._insist("an event", lambda: not self._lost.is_set() and self._run(scripts.PUBLISH, names, event))
 
-    def _insist(self, what: str, step: Callable[[], Result]) -> Result:
+    def _insist(self, what: str, step: Callable[[], Answer]) -> Answer:
         """Take the step, as soon as Redis lets us.
 
         Who ends an execution asks also when the ticket is not ours any more: that may be so because it has ended, and

@@ -14,7 +14,7 @@ import redis
 
 from knossosd.conversion.leases import POLL
 from knossosd.tickets import keys
-from knossosd.tickets.connection import patiently
+from knossosd.tickets.connection import Outage, patiently
 from knossosd.tickets.execution import RENEWALS_PER_LEASE
 from knossosd.tickets.scripts import SHORTEN
 
@@ -111,21 +111,26 @@ class _Lease:
         self._owner = owner
         self._lifetime = lifetime
         self._is_held = True
+        self._outage = Outage(key)
         self._lock = threading.Lock()
 
     def prolong(self) -> None:
         with self._lock:
             if self._is_held:
-                self._try(PROLONG, self._lifetime)
+                try:
+                    self._run(PROLONG, self._lifetime)
+                    self._outage.end()
+                except redis.RedisError as error:
+                    self._outage.tell(error)
 
     def give_back(self) -> None:
         """What was done meanwhile is done: when Redis is away, the lease runs out by itself."""
         with self._lock:
             self._is_held = False
-            self._try(RELEASE)
+            try:
+                self._run(RELEASE)
+            except redis.RedisError as error:
+                log.warning("%s could not be given back: %s", self.key, error)
 
-    def _try(self, script: str, *arguments: int) -> None:
-        try:
-            self._client.eval(script, 1, self.key, self._owner, *arguments)
-        except redis.RedisError as error:
-            log.warning("the lease %s could be neither prolonged nor given back: %s", self.key, error)
+    def _run(self, script: str, *arguments: int) -> None:
+        self._client.eval(script, 1, self.key, self._owner, *arguments)

@@ -6,7 +6,6 @@ takes the delivery for a while; when he vanishes it is due again. After a succes
 
 import json
 import random
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import redis
 from knossosd.settings import DAY, HOUR
 from knossosd.tickets import keys
 from knossosd.tickets.changes import Change, told
-from knossosd.tickets.connection import now_in_redis, patiently
+from knossosd.tickets.connection import GLANCE, now_in_redis, patiently
 from knossosd.tickets.measures import Attempt, attempt_field
 from knossosd.tickets.scripts import LENGTHEN, MEASURE, NOTE_IN_LOG
 from knossosd.tickets.understanding import understood
@@ -40,7 +39,11 @@ LAST_WORDS = 2.0
 """Seconds after the site's time limit in which an attempt is noted, when nothing is in the way."""
 
 TICK = 1.0
-"""Seconds between two tries to note an outcome while Redis is away; nobody can take the delivery meanwhile."""
+"""Seconds between two tries to note an outcome while Redis is away."""
+
+LAST_CALL = GLANCE + 2 * TICK
+"""Seconds in which whoever took a delivery and was never heard of again notes what came of it, if he lives: when Redis
+was away for longer than a hold lasts, somebody else may be the first to find it back."""
 
 AT_ONCE = 10_000
 """Deliveries that are looked at in one go: so many that one site which hangs hides no other."""
@@ -66,8 +69,7 @@ COUNTERS = ", ".join(f"['{state}'] = '{attempt_field(attempt)}'" for state, atte
 
 TAKE_DELIVERY = f"""
 -- keys: delivery, outbox;
--- arguments: delivery id, now, until when nobody else takes it, how late at the latest one may be due, who takes it
-if redis.call('HGET', KEYS[1], 'taker') == ARGV[5] then return 1 end
+-- arguments: delivery id, now, until when nobody else takes it, how late at the latest one may be due
 local due = tonumber(redis.call('ZSCORE', KEYS[2], ARGV[1]) or nil)
 if not due or (due > tonumber(ARGV[2]) and due <= tonumber(ARGV[4])) then return 0 end
 if redis.call('HGET', KEYS[1], 'state') ~= 'waiting' then
@@ -76,9 +78,7 @@ if redis.call('HGET', KEYS[1], 'state') ~= 'waiting' then
 end
 redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
 {told(Change.DELIVERIES)}
-redis.call('HSET', KEYS[1], 'taker', ARGV[5])
-redis.call('HINCRBY', KEYS[1], 'attempts', 1)
-return 1
+return redis.call('HINCRBY', KEYS[1], 'attempts', 1)
 """
 
 NOTE_DELIVERY = f"""
@@ -165,6 +165,7 @@ class Delivery:
 class Outbox:
     """The deliveries of one Redis, whose attempts take at most `timeout` seconds.
 
+    `quick` is a client that gives up soon, for those who make attempts: what they take and note too late does harm.
     `now` is the clock (epoch seconds; that of Redis unless another one is given), `jitter` gives numbers from 0 to 1.
     """
 
@@ -172,13 +173,15 @@ class Outbox:
         self,
         client: redis.Redis,
         timeout: float = 0.0,
+        quick: redis.Redis | None = None,
         now: Callable[[], float] | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._client = client
+        self._quick = quick or client
         self._hold = timeout + HOLD
         self._longest = max(self._hold, 1.5 * LONGEST_PAUSE)
-        self._now = now or (lambda: now_in_redis(client))
+        self._now = now or (lambda: now_in_redis(self._quick))
         self._jitter = jitter
 
     def due(self) -> list[str]:
@@ -192,12 +195,21 @@ class Outbox:
 
     def take(self, delivery_id: str) -> Delivery | None:
         """Take a delivery to make an attempt. None when it is not due, or somebody else has it."""
+        if self._is_unheard_of(delivery_id):
+            time.sleep(LAST_CALL)
         names = (keys.delivery(delivery_id), keys.OUTBOX)
         now = self._now()
-        arguments = (delivery_id, now, now + self._hold, now + self._longest, secrets.token_hex(8))
-        if not self._client.eval(TAKE_DELIVERY, len(names), *names, *arguments):
+        arguments = (delivery_id, now, now + self._hold, now + self._longest)
+        if not self._quick.eval(TAKE_DELIVERY, len(names), *names, *arguments):
             return None
         return self.get(delivery_id)
+
+    def _is_unheard_of(self, delivery_id: str) -> bool:
+        """Whether what came of the last attempt was not noted."""
+        attempts, noted = cast(
+            tuple[str | None, str | None], self._quick.hmget(keys.delivery(delivery_id), "attempts", "noted")
+        )
+        return attempts not in (None, "0", noted)
 
     def under_way(self, asked: float) -> int:
         """How many attempts, of those that were begun before the time `asked`, are still to be noted; but not those
@@ -235,7 +247,7 @@ class Outbox:
             0.5 + self._jitter(),
             after,
         ]
-        self._client.eval(NOTE_DELIVERY, len(names), *names, *arguments)
+        self._quick.eval(NOTE_DELIVERY, len(names), *names, *arguments)
 
     def get(self, delivery_id: str) -> Delivery | None:
         """The delivery, None when there is none (any more)."""

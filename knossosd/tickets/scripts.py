@@ -14,6 +14,7 @@ of the caller's: the token, the execution, the number of an event or of an attem
 
 from knossosd.settings import DAY, HOUR
 from knossosd.tickets.changes import Change, told
+from knossosd.tickets.connection import GLANCE
 from knossosd.tickets.measures import BEYOND, BOUNDS, LEASE_EXPIRIES, SUBMISSIONS, Duration
 
 TOTALS_LIFETIME = 400 * DAY
@@ -137,11 +138,13 @@ return 1
 """
 
 TAKE_OVER = f"""
--- keys: record, lease, totals, slot; arguments: execution, lease in milliseconds
+-- keys: record, lease, totals, slot; arguments: execution, lease in milliseconds, when this was asked for
 {SHORTEN}
 {MEASURE}
 if redis.call('HGET', KEYS[1], 'execution') == ARGV[1] then return 1 end
 if redis.call('HGET', KEYS[1], 'state') ~= 'WORKING' then return 0 end
+-- Whoever lives could not renew the lease either while the server stood still.
+if redis.call('TIME')[1] - ARGV[3] > {GLANCE} then return 0 end
 if redis.call('EXISTS', KEYS[2]) == 1 then
     shorten(KEYS[2], ARGV[2])
     return 0
@@ -326,16 +329,6 @@ RECORD = f"""
 if not redis.call('SET', KEYS[1], '1', 'NX', 'EX', ARGV[1]) then return 0 end
 local measured = cjson.decode(ARGV[2])
 measure(KEYS[2], KEYS[3], measured.amounts, measured.durations)
-return 1
-"""
-
-SAMPLE = f"""
--- keys: slot; arguments: names and values in turns; of those in one slot the largest stays
-for index = 1, #ARGV, 2 do
-    local before = tonumber(redis.call('HGET', KEYS[1], ARGV[index]) or -1)
-    if tonumber(ARGV[index + 1]) > before then redis.call('HSET', KEYS[1], ARGV[index], ARGV[index + 1]) end
-end
-redis.call('EXPIRE', KEYS[1], {SLOT_LIFETIME})
 return 1
 """
 

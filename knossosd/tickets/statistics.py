@@ -11,11 +11,22 @@ from typing import Any, NamedTuple
 import redis
 
 from knossosd.settings import DAY
-from knossosd.tickets import keys, scripts
+from knossosd.tickets import keys
 from knossosd.tickets.connection import now_in_redis
 from knossosd.tickets.keys import SLOT
 from knossosd.tickets.measures import BEYOND, BOUNDS, Duration, bucket_field, seconds_field
+from knossosd.tickets.scripts import SLOT_LIFETIME
 from knossosd.tickets.workers import Living, living
+
+SAMPLE = f"""
+-- keys: slot; arguments: names and values in turns; of those in one slot the largest stays
+for index = 1, #ARGV, 2 do
+    local before = tonumber(redis.call('HGET', KEYS[1], ARGV[index]) or -1)
+    if tonumber(ARGV[index + 1]) > before then redis.call('HSET', KEYS[1], ARGV[index], ARGV[index + 1]) end
+end
+redis.call('EXPIRE', KEYS[1], {SLOT_LIFETIME})
+return 1
+"""
 
 STORE_LIFETIME = DAY
 """Seconds for which the size of the store is believed."""
@@ -118,7 +129,7 @@ class Statistics:
             "workers": standing.workers,
         }
         arguments = [part for name, value in seen.items() for part in (_sampled(name), value)]
-        self._client.eval(scripts.SAMPLE, 1, keys.slot(self._now()), *arguments)
+        self._client.eval(SAMPLE, 1, keys.slot(self._now()), *arguments)
 
     def note_store(self, store: StoreSize) -> None:
         """Note how large the store is, which takes too long to find out for each who asks."""

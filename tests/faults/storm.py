@@ -13,6 +13,7 @@ import time
 import urllib.request
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,6 @@ import psutil
 import redis
 
 from knossosd.tickets import keys
-from knossosd.tickets.outbox import HOLD
 from knossosd.tickets.store import Receipt
 from knossosd.tickets.workers import living
 from tests import hosts
@@ -60,6 +60,9 @@ FEWEST = 3
 
 LONGEST = 150.0
 """Seconds that a storm lasts at most after everything was submitted."""
+
+UNHEARD_OF = 90.0
+"""Seconds after which a webhook whose courier was killed has been made again."""
 
 RESTART = 60.0
 """Seconds within which the supervisor has restarted whatever was killed."""
@@ -120,17 +123,17 @@ class Storm:
                     if calm.wait(0.2):
                         return
 
-        killer = threading.Thread(target=kill)
-        killer.start()
-        try:
-            self.submit(count)
-            give_up = time.monotonic() + LONGEST
-            while self.kills.total() < wanted or len(self.open()) > count / 2:
-                assert time.monotonic() < give_up, f"{self.kills} kills, and still open: {self.open()}"
-                calm.wait(0.5)
-        finally:
-            calm.set()
-            killer.join()
+        with ThreadPoolExecutor(1) as killer:
+            killing = killer.submit(kill)
+            try:
+                self.submit(count)
+                give_up = time.monotonic() + LONGEST
+                while not killing.done() and (self.kills.total() < wanted or len(self.open()) > count / 2):
+                    assert time.monotonic() < give_up, f"{self.kills} kills, and still open: {self.open()}"
+                    calm.wait(0.5)
+            finally:
+                calm.set()
+            killing.result()
 
     def kill(self, kind: str, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to one process of a kind."""
@@ -172,7 +175,7 @@ class Storm:
             workers = {process.pid for process in found["worker child"]}
             shown = {one.pid for one in living(self.installation.redis())}
             return all(found[kind] for kind in KINDS) and bool(workers & shown) and self.installation.is_ready()
-        except (redis.RedisError, OSError, http.client.HTTPException):
+        except (redis.RedisError, OSError, ValueError, http.client.HTTPException):
             return False
 
     def open(self) -> list[int]:
@@ -199,7 +202,7 @@ class Storm:
 
     def settle(self) -> None:
         """Wait until every ticket has ended, every webhook was delivered, and the web process answers again."""
-        deadline = time.monotonic() + RESTART + 2 * len(self.cases) + HOLD
+        deadline = time.monotonic() + RESTART + 2 * len(self.cases) + UNHEARD_OF
         while self.open() or len({ticket for ticket, _ in self.told}) < len(self.cases) or self.undelivered():
             left = f"{self.open()}, {self.undelivered()}"
             assert time.monotonic() < deadline, f"not all has ended: {left}\n{self.installation.logs()[-5000:]}"

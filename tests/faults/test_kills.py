@@ -8,7 +8,7 @@ from tests.faults.storm import KINDS, Storm
 from tests.faults.verdict import verify
 from tests.hosts import Host
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(700)
 
 
 @pytest.mark.parametrize("kind", KINDS)

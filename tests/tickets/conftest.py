@@ -4,14 +4,15 @@ import pytest
 import redis
 
 from knossosd.settings import Settings
-from knossosd.tickets import reaper
+from knossosd.tickets import outbox, reaper
 from knossosd.tickets.store import Receipt, Tickets
 
 
 @pytest.fixture(autouse=True)
-def hasty_reaper(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_last_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever vanishes here does not live: nobody waits for him."""
-    monkeypatch.setattr(reaper, "LAST_CALL", 0)
+    for module in (outbox, reaper):
+        monkeypatch.setattr(module, "LAST_CALL", 0)
 
 
 @pytest.fixture

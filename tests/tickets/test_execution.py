@@ -218,9 +218,11 @@ def test_progress_that_cannot_be_told_does_not_flood_the_log(
     execution = claimed(tickets, receipt)
     for _ in range(2):
         tickets.client.config_set("maxmemory", 1)
-        for _ in range(5):
-            execution.progress(Snapshot(0.5, ()))
-        tickets.client.config_set("maxmemory", 0)
+        try:
+            for _ in range(5):
+                execution.progress(Snapshot(0.5, ()))
+        finally:
+            tickets.client.config_set("maxmemory", 0)
         execution.progress(Snapshot(0.6, ()))
     assert len([record for record in caplog.records if "progress" in record.message]) == 2
     assert found(tickets, receipt).progress == 0.6

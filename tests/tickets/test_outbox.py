@@ -126,13 +126,29 @@ def test_a_success_is_noted_however_long_redis_is_away(
     monkeypatch.setattr(outbox_module, "TICK", 0.01)
     began, monotonic = time.monotonic(), time.monotonic
     monkeypatch.setattr(time, "monotonic", lambda: began + 1000 * (monotonic() - began))
-    redis_client.config_set("maxmemory", 1)
     noting = threading.Thread(target=lambda: outbox.note(delivery, "taken", state=DELIVERED))
-    noting.start()
-    noting.join(1)
-    redis_client.config_set("maxmemory", 0)
+    redis_client.config_set("maxmemory", 1)
+    try:
+        noting.start()
+        noting.join(1)
+    finally:
+        redis_client.config_set("maxmemory", 0)
     noting.join(10)
     assert state(outbox, delivery_id) is DELIVERED
+
+
+def test_who_finds_redis_back_first_lets_the_other_note_his_success(
+    outbox: Outbox, clock: Clock, delivery_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis was away for longer than anybody holds a delivery."""
+    first = taken(outbox, delivery_id)
+    clock.now += HOLD + 1
+    monkeypatch.setattr(outbox_module, "LAST_CALL", 2)
+    noting = threading.Timer(0.2, outbox.note, (first, "taken"), {"state": DELIVERED})
+    noting.start()
+    assert outbox.take(delivery_id) is None
+    noting.join()
+    assert [one["outcome"] for one in log(outbox, delivery_id)] == ["taken"]
 
 
 def test_after_a_success_there_is_no_other_attempt(outbox: Outbox, clock: Clock, delivery_id: str) -> None:

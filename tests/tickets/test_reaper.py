@@ -43,6 +43,17 @@ def test_who_lives_loses_nothing_while_redis_is_away_for_longer_than_a_lease(
     assert found(tickets, receipt).attempt == 1
 
 
+def test_who_asked_before_redis_stood_still_takes_nothing_over(tickets: Tickets, receipt: Receipt) -> None:
+    """Its leases ran out meanwhile, and whoever lives is heard only after us."""
+    claimed(tickets, receipt)
+    vanish(tickets, receipt)
+    asked = tickets.now() - 60
+    tickets.now = lambda: asked
+    assert reap(tickets) == ([], [])
+    tickets.now = lambda: now_in_redis(tickets.client)
+    assert reap(tickets) == ([receipt.ticket], [])
+
+
 @contextmanager
 def away(client: redis.Redis, settings: Settings) -> Iterator[None]:
     """Nobody but `client` reaches its server meanwhile."""

@@ -114,17 +114,6 @@ def test_cancelling_and_taking_over_happen_once(tickets: Tickets) -> None:
     assert not cancel(tickets, found(tickets, receipt))
 
 
-def test_a_delivery_is_taken_once(tickets: Tickets) -> None:
-    receipt = tickets.create("{}", title="", webhook="https://site.example/")
-    assert cancel(tickets, found(tickets, receipt))
-    outbox = Outbox(tickets.client)
-    [due] = outbox.due()
-    taken = outbox.take(due)
-    assert taken is not None
-    assert taken.attempts == 1
-    assert outbox.take(due) is None
-
-
 def test_a_ticket_is_retried_once(tickets: Tickets) -> None:
     receipt = tickets.create("{}", title="")
     dead = Outcome(errors=(Finding(Code.DISK_FULL, "The disk is full."),))
