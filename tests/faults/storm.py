@@ -59,7 +59,7 @@ FEWEST = 3
 """Kills of a storm, at least."""
 
 LONGEST = 150.0
-"""Seconds that a storm lasts at most after everything was submitted."""
+"""Seconds that a storm lasts at most after everything was submitted, and that somebody asks the same meanwhile."""
 
 UNHEARD_OF = 90.0
 """Seconds after which a webhook whose courier was killed has been made again."""
@@ -244,13 +244,13 @@ class Storm:
         body = json.dumps(fields).encode()
         headers = {"Content-Type": "application/json", **(headers or {})}
         request = urllib.request.Request(self.installation.url + path, body, headers)
-        deadline = time.monotonic() + RESTART
+        deadline = time.monotonic() + LONGEST
         while True:
             try:
                 with urllib.request.urlopen(request, timeout=20) as response:
                     return json.load(response)
             except (OSError, ValueError, http.client.HTTPException) as error:
-                assert time.monotonic() < deadline, error
+                assert time.monotonic() < deadline, f"{error}\n{self.installation.logs()[-5000:]}"
                 time.sleep(0.2)
 
     def _serving(self, content: bytes) -> Behaviour:
