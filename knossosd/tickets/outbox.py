@@ -78,7 +78,8 @@ if redis.call('HGET', KEYS[1], 'state') ~= 'waiting' then
 end
 redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
 {told(Change.DELIVERIES)}
-return redis.call('HINCRBY', KEYS[1], 'attempts', 1)
+redis.call('HINCRBY', KEYS[1], 'attempts', 1)
+return redis.call('HGETALL', KEYS[1])
 """
 
 NOTE_DELIVERY = f"""
@@ -200,9 +201,10 @@ class Outbox:
         names = (keys.delivery(delivery_id), keys.OUTBOX)
         now = self._now()
         arguments = (delivery_id, now, now + self._hold, now + self._longest)
-        if not self._quick.eval(TAKE_DELIVERY, len(names), *names, *arguments):
+        taken: Any = self._quick.eval(TAKE_DELIVERY, len(names), *names, *arguments)
+        if not taken:
             return None
-        return self.get(delivery_id)
+        return Delivery.from_hash(delivery_id, dict(zip(taken[::2], taken[1::2], strict=True)))
 
     def _is_unheard_of(self, delivery_id: str) -> bool:
         """Whether what came of the last attempt was not noted."""
