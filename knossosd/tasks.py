@@ -267,7 +267,7 @@ def tickets() -> Tickets:
 
 @cache
 def outbox() -> Outbox:
-    """The outbox of webhooks, over the same connection."""
+    """The outbox of webhooks, over the same connection, and a quick one for those who make attempts."""
     return Outbox(tickets().client, settings.webhook_timeout, connect_once(settings, "outbox"))
 
 

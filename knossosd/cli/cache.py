@@ -11,7 +11,7 @@ from knossosd.conversion.disposable import Disposable
 from knossosd.conversion.memory import Memory
 from knossosd.conversion.uploads import Documents
 from knossosd.settings import Settings
-from knossosd.tickets.connection import connect_once, greet
+from knossosd.tickets.connection import connect_once, greet, reason
 from knossosd.tickets.store import Tickets
 
 
@@ -52,7 +52,7 @@ def _documents(settings: Settings) -> Documents | None:
     try:
         greet(client)
     except redis.RedisError as error:
-        typer.echo(f"Redis cannot be reached, so no upload is removed: {error}.", err=True)
+        typer.echo(f"Redis cannot be reached, so no upload is removed: {reason(error)}.", err=True)
         return None
     return Tickets(client, settings).documents
 

@@ -7,7 +7,7 @@ import redis
 
 from knossosd import tasks
 from knossosd.cli.exits import Exit, Stop
-from knossosd.tickets.connection import connect_once, greet, refusal_of_writes
+from knossosd.tickets.connection import connect_once, greet, reason, refusal_of_writes
 
 
 def insist_on_redis() -> None:
@@ -28,4 +28,4 @@ def _telling_of_redis() -> Iterator[None]:
     try:
         yield
     except redis.RedisError as error:
-        raise Stop(Exit.UNREACHABLE, f"Redis cannot be reached: {str(error).rstrip('.')}.") from None
+        raise Stop(Exit.UNREACHABLE, f"Redis cannot be reached: {reason(error)}.") from None

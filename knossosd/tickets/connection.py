@@ -144,6 +144,11 @@ def greet(client: redis.Redis) -> None:
     client.info("server")
 
 
+def reason(error: redis.RedisError) -> str:
+    """What the error says, for a sentence with a full stop of its own."""
+    return str(error).rstrip(".")
+
+
 def refusal_of_writes(client: redis.Redis) -> str | None:
     """Why the server, which answers, takes nothing in; None when it does. Raises `RedisError` when it is away."""
     try:

@@ -49,6 +49,10 @@ AT_ONCE = 10_000
 """Deliveries that are looked at in one go: so many that one site which hangs hides no other."""
 
 
+Counts = tuple[str | None, str | None]
+"""Of a delivery: how many attempts were begun, and the last one that was noted."""
+
+
 class DeliveryState(StrEnum):
     """How a delivery is."""
 
@@ -196,7 +200,8 @@ class Outbox:
 
     def take(self, delivery_id: str) -> Delivery | None:
         """Take a delivery to make an attempt. None when it is not due, or somebody else has it."""
-        if self._is_unheard_of(delivery_id):
+        counts = cast(Counts, self._quick.hmget(keys.delivery(delivery_id), "attempts", "noted"))
+        if _is_unheard_of(counts):
             time.sleep(LAST_CALL)
         names = (keys.delivery(delivery_id), keys.OUTBOX)
         now = self._now()
@@ -206,13 +211,6 @@ class Outbox:
             return None
         return Delivery.from_hash(delivery_id, dict(zip(taken[::2], taken[1::2], strict=True)))
 
-    def _is_unheard_of(self, delivery_id: str) -> bool:
-        """Whether what came of the last attempt was not noted."""
-        attempts, noted = cast(
-            tuple[str | None, str | None], self._quick.hmget(keys.delivery(delivery_id), "attempts", "noted")
-        )
-        return attempts not in (None, "0", noted)
-
     def under_way(self, asked: float) -> int:
         """How many attempts, of those that were begun before the time `asked`, are still to be noted; but not those
         which take too long for somebody to be at them."""
@@ -221,8 +219,8 @@ class Outbox:
         with self._client.pipeline(transaction=False) as pipe:
             for one in held:
                 pipe.hmget(keys.delivery(one), "attempts", "noted")
-            found = cast(list[tuple[str | None, str | None]], pipe.execute())
-        return sum(attempts not in ("0", noted) for attempts, noted in found)
+            found = cast(list[Counts], pipe.execute())
+        return sum(map(_is_unheard_of, found))
 
     def note(self, delivery: Delivery, outcome: str, *, state: DeliveryState, after: float = 0.0) -> None:
         """Note what came of the attempt that `delivery` was taken for. One that stays WAITING becomes due again, not
@@ -285,6 +283,12 @@ class Outbox:
         for one in self.due():
             if not self._client.exists(keys.delivery(one)):
                 self._client.zrem(keys.OUTBOX, one)
+
+
+def _is_unheard_of(counts: Counts) -> bool:
+    """Whether what came of the last attempt was not noted."""
+    attempts, noted = counts
+    return attempts not in (None, "0", noted)
 
 
 def log_entry(now: float, outcome: str) -> str:

@@ -4,7 +4,6 @@ A process that ends takes its sign away; that of one which was killed runs out.
 """
 
 import json
-import logging
 import os
 import secrets
 import socket
@@ -21,8 +20,6 @@ from knossosd.tickets import keys
 from knossosd.tickets.changes import Change
 from knossosd.tickets.connection import Outage
 from knossosd.tickets.understanding import understood
-
-log = logging.getLogger(__name__)
 
 BEAT = 5.0
 """Seconds between two signs of life."""

@@ -16,6 +16,7 @@ def test_killing_one_part_again_and_again(a_storm: Storm, kind: str) -> None:
     a_storm.rage([kind], count=40)
     a_storm.settle()
     verify(a_storm)
+    assert a_storm.kills[kind]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -29,6 +30,7 @@ def test_killing_everything_at_random(a_storm: Storm) -> None:
     a_storm.rage(KINDS, count=150)
     a_storm.settle()
     verify(a_storm)
+    assert sum(a_storm.kills.values()) > 3
 
 
 def test_killing_the_supervisor(a_storm: Storm) -> None:
@@ -45,3 +47,4 @@ def test_killing_workers_while_downloads_break_off(a_storm: Storm, host: Host) -
     verify(a_storm)
     resumed = {request.path for request in host.requests if request.sent == 206}
     assert len(resumed) > 15, "most downloads were resumed"
+    assert a_storm.kills
